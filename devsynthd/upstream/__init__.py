@@ -1,0 +1,1 @@
+"""Who answers: an OpenAI-compatible server over HTTP, or the embedded engine."""

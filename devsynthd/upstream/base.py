@@ -1,0 +1,71 @@
+"""The seam between the daemon and whoever answers: what it asks for and what comes back."""
+
+from typing import Protocol
+
+from msgspec import Struct
+
+from devsynthd.upstream.relay import Relay
+from devsynthd.wire.objects import Api, Model, Usage
+from devsynthd.wire.requests import Message, ToolCall
+
+
+class Listing(Struct, frozen=True):
+    """One observation of the upstream's models, in its own order."""
+
+    api: Api
+    models: tuple[Model, ...]
+
+
+class Chat(Struct, frozen=True, kw_only=True):
+    """One chat to be answered. *max_tokens* null: the field is not sent."""
+
+    model: str
+    messages: tuple[Message, ...]
+    max_tokens: int | None
+    temperature: float
+
+
+class Delta(Struct, frozen=True):
+    """What one event of an answer adds; an empty one is never handed on."""
+
+    text: str = ""
+    reasoning: str = ""
+
+
+class Ending(Struct, frozen=True, kw_only=True):
+    """What the upstream told at the end of a complete answer; *model* is who it says answered."""
+
+    model: str | None
+    finish_reason: str | None
+    usage: Usage | None
+    tool_calls: tuple[ToolCall, ...] = ()
+
+
+class Upstream(Protocol):
+    """Somebody who lists models and answers chats.
+
+    Both methods may be cancelled at any time: they hang up at once, and the cancellation goes on
+    when the connection is closed.
+    """
+
+    @property
+    def address(self) -> str:
+        """Where it is, for messages: a URL without user, password or query."""
+
+    async def models(self) -> Listing:
+        """Return the models.
+
+        Raises:
+            DevsynthError: ``upstream_*``, as devsynthd.wire.errors says.
+        """
+
+    async def chat(self, chat: Chat, relay: Relay[Delta]) -> Ending:
+        """Put the deltas of the answer into *relay* as they come; return how it ended.
+
+        Raises:
+            DevsynthError: Before the first delta ``upstream_*``, ``model_not_found``,
+                ``model_load_failed`` or ``context_overflow``; after it ``incomplete``.
+        """
+
+    async def close(self) -> None:
+        """Hang up on all that is under way and let go of threads and connections."""

@@ -1,0 +1,1 @@
+"""What is said: requests, replies, errors, and their two encodings. Pure."""

@@ -1,0 +1,18 @@
+"""The limits of the protocol that clients can rely on."""
+
+PROTOCOL_VERSION = 1
+
+MAX_BODY_BYTES = 32 * 2**20
+"""A larger request gets ``bad_request``."""
+
+MAX_MESSAGE_BYTES = 64 * 2**20
+"""Over this the transport drops the connection unread."""
+
+MAX_MESSAGES = 4096
+"""Messages of context in one ``generate``."""
+
+MAX_PARTS = 1024
+"""Content parts of one message."""
+
+MAX_SAFE_INTEGER = 2**53 - 1
+"""The largest integer that every JSON reader keeps exact."""

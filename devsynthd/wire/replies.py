@@ -1,0 +1,41 @@
+"""How an answer travels: any number of ``Chunk``, then one ``Result`` or one ``Error``."""
+
+from msgspec import Raw, Struct
+
+from devsynthd.wire.objects import ErrorInfo
+from devsynthd.wire.requests import RequestId
+from devsynthd.wire.results import AnyResult
+
+
+class Result(Struct, frozen=True, kw_only=True, tag_field="type", tag="result"):
+    """The request succeeded."""
+
+    id: RequestId
+    result: AnyResult
+
+
+class Chunk(Struct, frozen=True, kw_only=True, tag_field="type", tag="chunk", omit_defaults=True):
+    """A piece of a streamed answer; *seq* counts from 0 without gaps."""
+
+    id: RequestId
+    seq: int
+    text: str = ""
+    reasoning: str = ""
+
+
+class Error(Struct, frozen=True, kw_only=True, tag_field="type", tag="error"):
+    """The request failed; *id* is null where it could not be read."""
+
+    id: RequestId | None
+    error: ErrorInfo
+
+
+class ReceivedResult(Struct, frozen=True, kw_only=True, tag_field="type", tag="result"):
+    """A result as a client first sees it: its shape depends on the op, which the client knows."""
+
+    id: RequestId
+    result: Raw
+
+
+AnyReply = Result | Chunk | Error
+ReceivedReply = ReceivedResult | Chunk | Error

@@ -1,0 +1,138 @@
+"""What a client can ask: one frozen struct an op, a tagged union of them all.
+
+Whole numbers are declared as floats that are a multiple of 1: languages with one number type send
+``16.0`` for 16, and both are taken.
+"""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from devsynthd.wire.limits import MAX_MESSAGES, MAX_PARTS, MAX_SAFE_INTEGER
+
+RequestId = str | int
+
+IdOnWire = (
+    Annotated[str, Meta(min_length=1, max_length=128)]
+    | Annotated[int, Meta(ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER)]
+    | Annotated[float, Meta(ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER, multiple_of=1)]
+)
+Count = Annotated[float, Meta(ge=0, le=MAX_SAFE_INTEGER, multiple_of=1)]
+Seconds = Annotated[float, Meta(ge=0, le=1e9)]
+ModelId = Annotated[str, Meta(min_length=1, max_length=1024)]
+
+
+class Request(Struct, frozen=True, kw_only=True, tag_field="op", forbid_unknown_fields=True):
+    """Base of all requests. *id* is the client's choice, unique among its running requests."""
+
+    id: IdOnWire
+    v: Annotated[float, Meta(multiple_of=1)] = 1
+    timeout: Annotated[float, Meta(gt=0, le=1e9)] | None = None  # seconds
+    sent: Annotated[float, Meta(ge=0, le=1e12)] | None = None  # Unix time at the sender, seconds
+    client: Annotated[str, Meta(max_length=64)] | None = None  # name and version
+
+
+class Ping(Request, frozen=True, kw_only=True, tag="ping"):
+    """Ask whether the daemon answers, what it speaks and what its limits are."""
+
+
+class Status(Request, frozen=True, kw_only=True, tag="status"):
+    """Ask how the daemon is."""
+
+
+class List(Request, frozen=True, kw_only=True, tag="list"):
+    """Ask for the models.
+
+    *max_age* is in seconds: an older list is refreshed first. *since* is a generation: the answer
+    comes when the current one differs, at the latest after *timeout*.
+    """
+
+    refresh: bool = False
+    max_age: Seconds | None = None
+    since: Count | None = None
+    loaded: bool = False
+    kind: Literal["llm", "embedding"] | None = None
+
+
+class Select(Request, frozen=True, kw_only=True, tag="select"):
+    """Choose the model that answers when a request names none; null chooses automatically."""
+
+    model: ModelId | None
+    persist: bool = True
+    force: bool = False
+
+
+class ImageUrl(Struct, frozen=True, omit_defaults=True):
+    """An image by its URL, as a rule a ``data:`` one."""
+
+    url: str
+    detail: str | None = None
+
+
+class ContentPart(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One part of a message's content, in OpenAI form."""
+
+    type: Literal["text", "image_url"]
+    text: str | None = None
+    image_url: ImageUrl | None = None
+
+
+class FunctionCall(Struct, frozen=True):
+    """The function that a tool call names, and its arguments as JSON text."""
+
+    name: str
+    arguments: str
+
+
+class ToolCall(Struct, frozen=True, kw_only=True):
+    """A call that a model made, in OpenAI form."""
+
+    id: str
+    type: Literal["function"] = "function"
+    function: FunctionCall
+
+
+class Message(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
+    """One message of a conversation, in OpenAI form."""
+
+    role: Annotated[str, Meta(min_length=1, max_length=32)]
+    content: str | Annotated[list[ContentPart], Meta(max_length=MAX_PARTS)] | None = None
+    name: str | None = None
+    tool_call_id: str | None = None
+    tool_calls: Annotated[list[ToolCall], Meta(max_length=MAX_PARTS)] | None = None
+
+
+class Generate(Request, frozen=True, kw_only=True, tag="generate"):
+    """Ask for one answer: a ``Chunk`` a delta if *stream*, and in any case one ``Result``."""
+
+    prompt: str | None = None
+    messages: Annotated[list[Message], Meta(max_length=MAX_MESSAGES)] = []
+    system: str | None = None
+    model: ModelId | None = None
+    max_tokens: Annotated[float, Meta(ge=-1, le=MAX_SAFE_INTEGER, multiple_of=1)] | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    stream: bool = False
+    wait: Seconds = 0  # for an unavailable upstream, before any fallback
+    fallback: bool | None = None
+
+
+class Cancel(Request, frozen=True, kw_only=True, tag="cancel"):
+    """End a running request: one of this client by its id, or any by the daemon's number."""
+
+    target: IdOnWire | None = None
+    request: Count | None = None
+
+
+class Shutdown(Request, frozen=True, kw_only=True, tag="shutdown"):
+    """Have the daemon drain and exit. *grace* is in seconds; null: the setting."""
+
+    grace: Seconds | None = None
+
+
+AnyRequest = Ping | Status | List | Select | Generate | Cancel | Shutdown
+
+REQUEST_TYPES: dict[str, type[Request]] = {
+    str(cls.__struct_config__.tag): cls
+    for cls in (Ping, Status, List, Select, Generate, Cancel, Shutdown)
+}
+"""The struct of each op, by its name on the wire."""

@@ -1,0 +1,114 @@
+"""What each op answers with: the ``result`` of a ``Result``."""
+
+from msgspec import Struct
+
+from devsynthd.wire.objects import (
+    ConfigStatus,
+    Model,
+    ModelCounts,
+    QueueStatus,
+    RequestInfo,
+    Selection,
+    Source,
+    Timing,
+    Totals,
+    Usage,
+    Warn,
+)
+from devsynthd.wire.requests import ToolCall
+
+
+class Limits(Struct, frozen=True):
+    """What a client must keep to."""
+
+    max_body_bytes: int
+    max_message_bytes: int
+    max_messages: int
+    max_parts: int
+
+
+class Pong(Struct, frozen=True, kw_only=True):
+    """Answer to ``ping``; *instance* is new at every start of the daemon."""
+
+    version: str
+    protocol: int
+    pid: int
+    instance: str
+    ops: tuple[str, ...]
+    limits: Limits
+
+
+class StatusReport(Struct, frozen=True, kw_only=True):
+    """Answer to ``status``."""
+
+    version: str
+    protocol: int
+    pid: int
+    instance: str
+    uptime_s: float
+    socket: str
+    config: ConfigStatus
+    source: Source
+    selection: Selection
+    models: ModelCounts
+    queue: QueueStatus
+    requests: tuple[RequestInfo, ...]
+    totals: Totals
+    memory_bytes: int | None
+
+
+class Models(Struct, frozen=True, kw_only=True):
+    """Answer to ``list``."""
+
+    generation: int
+    models: tuple[Model, ...]
+    selection: Selection
+    source: Source
+    warnings: tuple[Warn, ...]
+
+
+class Selected(Struct, frozen=True, kw_only=True):
+    """Answer to ``select``; *previous* is the model named before."""
+
+    selection: Selection
+    previous: str | None
+    persisted: bool
+    warnings: tuple[Warn, ...]
+
+
+class Completion(Struct, frozen=True, kw_only=True):
+    """Answer to ``generate``."""
+
+    model: str
+    text: str
+    reasoning: str | None
+    tool_calls: tuple[ToolCall, ...]
+    finish_reason: str | None
+    usage: Usage | None
+    timing: Timing
+    fallback: bool
+    warnings: tuple[Warn, ...]
+
+
+class CancelOutcome(Struct, frozen=True):
+    """Answer to ``cancel``: whether there was something to cancel."""
+
+    cancelled: bool
+
+
+class Empty(Struct, frozen=True):
+    """Answer of an op that has nothing to tell."""
+
+
+AnyResult = Pong | StatusReport | Models | Selected | Completion | CancelOutcome | Empty
+
+RESULT_TYPES: dict[str, type[AnyResult]] = {
+    "ping": Pong,
+    "status": StatusReport,
+    "list": Models,
+    "select": Selected,
+    "generate": Completion,
+    "cancel": CancelOutcome,
+    "shutdown": Empty,
+}
+"""The result of each op, by the op's name on the wire."""
