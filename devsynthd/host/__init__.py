@@ -1,0 +1,1 @@
+"""The machine: where things are, the socket's address, limits of the process, logs."""

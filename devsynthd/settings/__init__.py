@@ -1,0 +1,1 @@
+"""What is set: the schema, the sources and which of them wins, the file. Pure but for the file."""

@@ -1,0 +1,62 @@
+"""The config file at the edge: read from disk, or told why not."""
+
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+from devsynthd.settings.document import given_by_toml
+from devsynthd.settings.sources import (
+    Given,
+    Loaded,
+    combine,
+    given_by_environment,
+    given_by_flags,
+)
+
+MAX_FILE_BYTES = 2**20
+
+
+def load_settings(path: Path, environ: Mapping[str, str], flags: Mapping[str, object]) -> Loaded:
+    """Return the settings from *flags* (by key), *environ*, the file *path* and the defaults.
+
+    Raises:
+        ConfigInvalid: A source has faults; the message has a line for each.
+    """
+    return combine(
+        flags=given_by_flags(flags),
+        environment=given_by_environment(environ),
+        file=given_by_file(path),
+    )
+
+
+def given_by_file(path: Path) -> Given | None:
+    """Return what the file *path* sets; null if there is none."""
+    try:
+        data = _read(path)
+    except FileNotFoundError:
+        return None
+    except OSError as exc:
+        return Given(errors=(f"{path} cannot be read: {exc.strerror or exc}",))
+    return given_by_toml(data, str(path))
+
+
+def _read(path: Path) -> bytes:
+    """Return the content of *path*.
+
+    Raises:
+        OSError: It cannot be read, is no file, or is too big.
+    """
+    with open(path, "rb", opener=_open_at_once) as file:
+        mode = os.fstat(file.fileno()).st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):  # /dev/null is an empty file
+            raise OSError("it is a pipe, not a file")
+        data = file.read(MAX_FILE_BYTES + 1)
+    if len(data) > MAX_FILE_BYTES:
+        raise OSError(f"it is bigger than {MAX_FILE_BYTES} bytes")
+    return data
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """Open *path* without waiting: a pipe that nobody writes to would stop the daemon's start."""
+    return os.open(path, flags | os.O_NONBLOCK)

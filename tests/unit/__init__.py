@@ -1,0 +1,1 @@
+"""Pure rooms, by tables of cases."""

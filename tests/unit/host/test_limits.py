@@ -1,0 +1,37 @@
+import subprocess
+import sys
+
+from devsynthd.host.limits import resident_bytes
+
+RAISE = """
+import resource
+from devsynthd.host.limits import raise_descriptor_limit
+resource.setrlimit(resource.RLIMIT_NOFILE, (SOFT, HARD))
+print(*raise_descriptor_limit(), *resource.getrlimit(resource.RLIMIT_NOFILE))
+"""
+
+
+def raised(soft: int, hard: int) -> list[int]:
+    """Return what was told and what then holds, in a process with these limits."""
+    code = RAISE.replace("SOFT", str(soft)).replace("HARD", str(hard))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return [int(number) for number in done.stdout.split()]
+
+
+def test_the_soft_limit_is_raised_to_the_hard_one() -> None:
+    assert raised(128, 512) == [128, 512, 512, 512]
+
+
+def test_a_limit_that_is_at_its_height_stays() -> None:
+    assert raised(512, 512) == [512, 512, 512, 512]
+
+
+def test_resident_memory_grows_by_what_is_used() -> None:
+    before = resident_bytes()
+    ballast = b"x" * 64 * 2**20
+    after = resident_bytes()
+
+    assert before is not None
+    assert after is not None
+    assert 2**20 < before < 2**32
+    assert after - before > len(ballast) // 2
