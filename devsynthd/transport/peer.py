@@ -1,0 +1,68 @@
+"""One connection to the socket: who is at the other end and what still waits to be read there."""
+
+from collections import deque
+from typing import Protocol
+
+Frames = list[bytes]
+
+
+class Send(Protocol):
+    """How a peer's messages leave: the router's part."""
+
+    def __call__(self, peer: "Peer", frames: Frames, /) -> None:
+        """Send *frames* to *peer* now, or keep them in its outbox."""
+
+
+class Peer:
+    """A connected client, as the service sees it.
+
+    *uid* and *pid* are null where the system does not tell them. A peer is *writable* while all
+    that was sent to it has been taken by the transport.
+    """
+
+    def __init__(
+        self,
+        routing_id: bytes,
+        send: Send,
+        *,
+        fd: int,
+        uid: int | None,
+        pid: int | None,
+        socket_type: str,
+    ) -> None:
+        self.routing_id, self.fd, self.uid, self.pid = routing_id, fd, uid, pid
+        self.is_req = socket_type == "REQ"
+        self.gone = False
+        self.outbox: deque[Frames] = deque()
+        self.outbox_bytes = 0
+        self.slow_since: float | None = None  # when it last took something from the outbox
+        self._send = send
+
+    @property
+    def writable(self) -> bool:
+        """Whether a message sent now would leave at once."""
+        return not self.outbox
+
+    def send(self, frames: Frames) -> None:
+        """Send one message, now or as soon as the peer reads on; nothing if it has left."""
+        self._send(self, frames)
+
+    def is_older_than(self, routing_id: bytes) -> bool:
+        """Whether this connection is known to have been made before that of *routing_id*.
+
+        A ROUTER numbers the peers that bring no identity of their own: a zero byte, then a
+        32-bit counter. Of chosen identities nothing is known, and the newcomer is believed.
+        """
+        numbered = self.routing_id[:1] == b"\0" and routing_id[:1] == b"\0"
+        return not numbered or self.routing_id < routing_id
+
+
+def parse_peer_address(address: str) -> tuple[int | None, int | None]:
+    """Return uid and pid from libzmq's ``Peer-Address``, which ends in ``:uid:gid:pid``.
+
+    Only Linux tells them; elsewhere both are null.
+    """
+    parts = address.rsplit(":", 3)
+    if len(parts) != 4 or not all(part.isdigit() for part in parts[1:]):  # noqa: PLR2004
+        return None, None
+    return int(parts[1]), int(parts[3])
