@@ -1,0 +1,1 @@
+"""What is known of the models: the list and its age, how it is kept, and which model answers."""

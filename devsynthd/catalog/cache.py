@@ -1,0 +1,80 @@
+"""The cache file: the last good list and the generation, kept for the next start."""
+
+import hashlib
+import logging
+import os
+import tempfile
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from devsynthd.catalog.catalog import Origin
+from devsynthd.upstream.base import Listing
+
+logger = logging.getLogger(__name__)
+
+MAX_FILE_BYTES = 64 * 2**20
+
+
+class Cached(Struct, frozen=True, kw_only=True):
+    """The content of a cache file. *listing* and *fetched_at* are null if there never was one."""
+
+    origin: Origin
+    generation: int
+    fetched_at: float | None
+    listing: Listing | None
+
+
+class CacheFile:
+    """The file of one origin in *directory*: a list of another server is never served."""
+
+    def __init__(self, directory: Path, origin: Origin) -> None:
+        key = hashlib.sha256(f"{origin.provider} {origin.api_base}".encode()).hexdigest()[:16]
+        self._directory, self._origin = directory, origin
+        self.path = directory / f"models-{key}.json"
+
+    def read(self) -> Cached | None:
+        """Return what was kept; none if there is nothing, or nothing that makes sense."""
+        cached = _read(self.path)
+        return cached if cached is not None and cached.origin == self._origin else None
+
+    def highest_generation(self) -> int:
+        """Return the highest generation that any file of the directory knows, else 0."""
+        try:
+            found = [_read(path) for path in self._directory.glob("models-*.json")]
+        except OSError:
+            found = []
+        return max((cached.generation for cached in found if cached), default=0)
+
+    def write(self, cached: Cached) -> None:
+        """Replace the file by *cached*, whole or not at all.
+
+        Raises:
+            OSError: It cannot be written.
+        """
+        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # mkstemp makes the file 0600.
+        fd, name = tempfile.mkstemp(prefix=".models-", dir=self._directory)
+        try:
+            with os.fdopen(fd, "wb") as file:
+                file.write(msgspec.json.encode(cached))
+                file.flush()
+                os.fsync(file.fileno())
+            Path(name).replace(self.path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+def _read(path: Path) -> Cached | None:
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")
+        return msgspec.json.decode(path.read_bytes(), type=Cached)
+    except FileNotFoundError:
+        return None
+    # msgspec's DecodeError is a ValueError, as is text that is not UTF-8.
+    except (OSError, ValueError, RecursionError) as exc:
+        logger.warning("cache file %s ignored: %s", path, exc)
+        return None

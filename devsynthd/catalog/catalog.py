@@ -1,0 +1,151 @@
+"""The list of models, its age, and a number that grows whenever any of it changes."""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from devsynthd.catalog.choice import Wishes, select
+from devsynthd.upstream.base import Listing
+from devsynthd.wire.errors import DevsynthError, UpstreamTimeout, UpstreamUnavailable
+from devsynthd.wire.objects import Failure, Model, Provider, Selection, Source
+
+logger = logging.getLogger(__name__)
+
+
+class Origin(Struct, frozen=True):
+    """Whose list it is: one catalog, and one cache file, serve one origin."""
+
+    provider: Provider
+    api_base: str
+
+    @property
+    def address(self) -> str:
+        """What the upstream is called in messages."""
+        return "the embedded engine" if self.provider == "embedded" else self.api_base
+
+
+class View(Struct, frozen=True):
+    """All that ``generation`` counts the changes of. *models* null: there never was a list."""
+
+    models: tuple[Model, ...] | None
+    reachable: bool
+    selection: Selection
+
+
+class Catalog:
+    """What is known of one upstream's models. Replaced whole by each observation.
+
+    *engine* says whether the embedded engine stands in while the upstream is not reachable;
+    *on_change* is called after each growth of the generation.
+    """
+
+    def __init__(
+        self,
+        origin: Origin,
+        wishes: Wishes,
+        *,
+        engine: bool,
+        generation: int,
+        on_change: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.origin, self.wishes, self.generation = origin, wishes, generation
+        self.listing: Listing | None = None
+        self.error: DevsynthError | None = None
+        self.fetched_at: float | None = None
+        self.failures = 0
+        self.stale = True  # until this run has seen a list
+        self._engine, self._on_change, self._clock, self._wall = engine, on_change, clock, wall
+        self._fetched_clock = 0.0
+        self._reachable = False
+        self._announced: bool | None = None  # the reachability that the log tells
+        self._changed = asyncio.Event()
+        self.view = self._look()
+
+    # Observations --------------------------------------------------------------------------
+
+    def recall(self, listing: Listing, fetched_at: float) -> None:
+        """Take over what an earlier run observed, as a stale list."""
+        self.listing, self.fetched_at = listing, fetched_at
+        self._fetched_clock = self._clock() - max(0.0, self._wall() - fetched_at)
+        self._update()
+
+    def observe(self, listing: Listing) -> None:
+        """Replace the list by a fresh one."""
+        self.listing, self.fetched_at = listing, self._wall()
+        self._fetched_clock = self._clock()
+        self.error, self.failures, self.stale, self._reachable = None, 0, False, True
+        if self._announced is not True:
+            logger.info("%s is reachable: %d models", self.origin.address, len(listing.models))
+        self._announced = True
+        self._update()
+
+    def fail(self, error: DevsynthError) -> None:
+        """Note that the upstream could not be listed; the last good list stays, as a stale one."""
+        self.error, self.stale = error, True
+        self.failures += 1
+        self._reachable = not isinstance(error, UpstreamUnavailable | UpstreamTimeout)
+        if self._announced is not False:
+            logger.warning("no model list: %s", error)
+        self._announced = False
+        self._update()
+
+    def wish(self, wishes: Wishes) -> None:
+        """Change what the user wants to answer."""
+        self.wishes = wishes
+        self._update()
+
+    # Views ---------------------------------------------------------------------------------
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the upstream answered the last poll, be it with an error."""
+        return self._reachable
+
+    @property
+    def age_s(self) -> float | None:
+        """Seconds since the list was fetched."""
+        return None if self.fetched_at is None else self._clock() - self._fetched_clock
+
+    def source(self) -> Source:
+        """Return where the list comes from and how fresh it is."""
+        error = self.error
+        return Source(
+            provider=self.origin.provider,
+            api_base=self.origin.api_base,
+            api=self.listing.api if self.listing else None,
+            reachable=self._reachable,
+            fetched_at=self.fetched_at,
+            age_s=self.age_s,
+            stale=self.stale,
+            error=Failure(error.code, str(error)) if error else None,
+        )
+
+    async def change(self) -> None:
+        """Wait until the generation grows."""
+        await self._changed.wait()
+
+    def _look(self) -> View:
+        models = self.listing.models if self.listing else None
+        selection = select(models, self.wishes, reachable=self._reachable, engine=self._engine)
+        if models is not None:
+            models = tuple(
+                replace(model, selected=True) if model.id == selection.model else model
+                for model in models
+            )
+        return View(models, self._reachable, selection)
+
+    def _update(self) -> None:
+        view = self._look()
+        if view == self.view:
+            return
+        self.view = view
+        self.generation += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+        self._on_change()

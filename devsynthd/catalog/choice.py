@@ -1,0 +1,111 @@
+"""Which model answers: decisions from the list and the settings. Pure."""
+
+import difflib
+from collections.abc import Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from devsynthd.wire.errors import ModelNotFound, NoModel
+from devsynthd.wire.objects import Model, Selection
+
+CHAT_KINDS = ("llm", "unknown")
+
+
+class Wishes(Struct, frozen=True):
+    """What the user wants to answer, most important first; an empty name is no wish."""
+
+    selected: str | None  # by ``select``
+    configured: str  # ``llm_model``
+    auto: bool  # ``llm_auto_select_model``
+    stand_in: str  # ``llm_fallback_model``
+
+    @property
+    def named(self) -> str | None:
+        """The model that is named outside of a request."""
+        return self.selected or self.configured or None
+
+
+def first_chat_model(models: Sequence[Model]) -> Model | None:
+    """Return the first loaded chat model in the upstream's order, else the first chat model."""
+    chat = [model for model in models if model.kind in CHAT_KINDS]
+    return next((model for model in chat if model.loaded), chat[0] if chat else None)
+
+
+def select(
+    models: Sequence[Model] | None, wishes: Wishes, *, reachable: bool, engine: bool
+) -> Selection:
+    """Return what would answer a request that names no model.
+
+    *models* is the last list, none if there never was one; *engine* says whether the embedded
+    engine may stand in for an upstream that is not reachable.
+    """
+    if wishes.named:
+        return _named(models, wishes, reachable=reachable)
+    if not reachable and engine:
+        why = "the upstream is not reachable: the embedded engine answers"
+        return Selection(wishes.stand_in, "fallback", available=True, reason=why)
+    if models is None:
+        why = "nothing could be listed yet"
+        return Selection(wishes.stand_in, "fallback", available=False, reason=why)
+    chosen = first_chat_model(models) if wishes.auto else None
+    if chosen is None:
+        why = (
+            "the upstream lists no chat model"
+            if wishes.auto
+            else "no model is named and llm_auto_select_model is off"
+        )
+        return Selection(None, "none", available=None, reason=why)
+    why = {
+        True: "the first loaded chat model",
+        False: "the first chat model listed; none is loaded",
+        None: "the first chat model listed; which are loaded is not known",
+    }[chosen.loaded]
+    if not reachable:
+        why += ", when the upstream was last reachable"
+    return Selection(chosen.id, "auto", available=reachable, reason=why)
+
+
+def _named(models: Sequence[Model] | None, wishes: Wishes, *, reachable: bool) -> Selection:
+    listed = None if models is None else any(model.id == wishes.named for model in models)
+    why = "set by select" if wishes.selected else "set by llm_model"
+    if not reachable:
+        listed = False
+        why += "; the upstream is not reachable"
+    elif not listed:
+        why += "; the upstream does not list it"
+    how: Literal["selected", "configured"] = "selected" if wishes.selected else "configured"
+    return Selection(wishes.named, how, available=listed, reason=why)
+
+
+def answering_model(selection: Selection, address: str) -> str:
+    """Return the model of *selection*, for a request that names none.
+
+    Raises:
+        NoModel: There is none; the message says why.
+    """
+    if selection.model is None:
+        raise NoModel(
+            f"no model to answer: {selection.reason} ({address})",
+            hint="name one in the request, or run `devsynthctl select MODEL`",
+        )
+    return selection.model
+
+
+def require_listed(name: str, models: Sequence[Model], address: str) -> None:
+    """Check that *name* is one of *models* or of their instances, to the letter.
+
+    Raises:
+        ModelNotFound: It is not; ``details.near`` has ids that are spelled alike.
+    """
+    known = [model.id for model in models]
+    instances = [instance.id for model in models for instance in model.instances]
+    if name in known or name in instances:
+        return
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    meant = f"did you mean {', '.join(near)}? " if near else ""
+    raise ModelNotFound(
+        f"the model {name} is not in the list of {address}",
+        hint=f"{meant}list the models with `devsynthctl models`",
+        details={"model": name, "near": near},
+    )

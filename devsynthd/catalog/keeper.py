@@ -1,0 +1,54 @@
+"""Writes the cache file after the catalog has changed, off the event loop."""
+
+import asyncio
+import logging
+
+from devsynthd.catalog.cache import Cached, CacheFile
+from devsynthd.catalog.catalog import Catalog
+
+logger = logging.getLogger(__name__)
+
+
+class Keeper:
+    """Keeps the cache file up to date with *catalog*; many changes in a row are one write."""
+
+    def __init__(self, catalog: Catalog, file: CacheFile) -> None:
+        self._catalog, self._file = catalog, file
+        self._kept = -1
+        self._failed = False
+
+    async def run(self) -> None:
+        """Write after each change, until cancelled."""
+        while True:
+            if self._kept == self._catalog.generation:
+                await self._catalog.change()
+            await asyncio.to_thread(self._write, self._cached())
+
+    def flush(self) -> None:
+        """Write what has changed since the last write."""
+        if self._kept != self._catalog.generation:
+            self._write(self._cached())
+
+    def _cached(self) -> Cached:
+        catalog = self._catalog
+        self._kept = catalog.generation
+        return Cached(
+            origin=catalog.origin,
+            generation=catalog.generation,
+            fetched_at=catalog.fetched_at,
+            listing=catalog.listing,
+        )
+
+    def _write(self, cached: Cached) -> None:
+        try:
+            self._file.write(cached)
+        except OSError as exc:
+            if not self._failed:
+                logger.warning(
+                    "cannot write the cache file %s (%s): the list will not survive a restart",
+                    self._file.path,
+                    exc.strerror,
+                )
+            self._failed = True
+        else:
+            self._failed = False

@@ -1,0 +1,130 @@
+"""Asks the upstream for its models: on the interval, and at once for whoever needs it."""
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections.abc import Callable
+
+from devsynthd.catalog.catalog import Catalog
+from devsynthd.catalog.pace import Pace
+from devsynthd.upstream.base import Upstream
+from devsynthd.wire.errors import DevsynthError, Internal
+
+logger = logging.getLogger(__name__)
+
+FRESH_S = 1.0  # a result younger than this need not be asked for again
+
+
+class Presence:
+    """Whether any client is connected, and for how long there was none."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._connections, self._left_at = clock, 0, clock()
+
+    def connected(self, connections: int) -> None:
+        """Note how many connections there are now."""
+        if self._connections and not connections:
+            self._left_at = self._clock()
+        self._connections = connections
+
+    def idle_for_s(self) -> float:
+        """Return for how many seconds nobody has been connected."""
+        return 0.0 if self._connections else self._clock() - self._left_at
+
+
+class Poller:
+    """Keeps *catalog* fresh. Everybody who wants a refresh at the same time shares one.
+
+    Setting *wake* makes the next scheduled poll happen at once.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        catalog: Catalog,
+        pace: Pace,
+        presence: Presence,
+        tasks: asyncio.TaskGroup,
+        wake: asyncio.Event,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._upstream, self._catalog, self._pace = upstream, catalog, pace
+        self._presence, self._tasks, self._wake, self._clock = presence, tasks, wake, clock
+        self._flight: asyncio.Task[None] | None = None
+        self._ended_at: float | None = None
+
+    @property
+    def has_polled(self) -> bool:
+        """Whether the first poll of this run has ended."""
+        return self._ended_at is not None
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether polling has slowed down because nobody was there."""
+        return self._pace.is_idle(self._presence.idle_for_s())
+
+    async def run(self) -> None:
+        """Poll until cancelled."""
+        while True:
+            await self.refresh()
+            delay_s = self._pace.delay_s(
+                self._catalog.failures,
+                self._presence.idle_for_s(),
+                random.random(),  # noqa: S311 - spreads polls, protects nothing
+            )
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(delay_s):
+                    await self._wake.wait()
+            self._wake.clear()
+
+    def connected(self, connections: int) -> None:
+        """Note how many clients there are; after an idle pause the first one starts a poll."""
+        was_idle = self.is_idle
+        self._presence.connected(connections)
+        if was_idle and connections:
+            self._wake.set()
+
+    async def refresh(self) -> None:
+        """Ask the upstream now, or wait for the answer that somebody else is waiting for."""
+        if self._flight is None:
+            self._flight = self._tasks.create_task(self._poll())
+        await asyncio.shield(self._flight)
+
+    async def probe(self, limit_s: float) -> None:
+        """Refresh unless that was just done; wait *limit_s* at most, whatever comes of it."""
+        if self._ended_at is not None and self._clock() - self._ended_at < FRESH_S:
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit_s):
+                await self.refresh()
+
+    def probe_soon(self) -> None:
+        """Start a probe that nobody waits for."""
+        if self._flight is None and self.has_polled:
+            self._tasks.create_task(self.probe(FRESH_S))
+
+    def close(self) -> None:
+        """Give up the poll under way."""
+        if self._flight is not None:
+            self._flight.cancel()
+
+    async def _poll(self) -> None:
+        try:
+            listing = await self._upstream.models()
+        except DevsynthError as exc:
+            self._finish()
+            self._catalog.fail(exc)
+        except Exception:
+            logger.exception("a poll failed")
+            self._finish()
+            self._catalog.fail(Internal("the poll failed", hint="the daemon's log says more"))
+        else:
+            self._finish()
+            self._catalog.observe(listing)
+
+    def _finish(self) -> None:
+        self._flight = None
+        self._ended_at = self._clock()
