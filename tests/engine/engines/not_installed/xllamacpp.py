@@ -1,0 +1,3 @@
+"""A stand-in for an engine that is not there."""
+
+raise ModuleNotFoundError(name="xllamacpp")

@@ -1,0 +1,24 @@
+"""Watching processes that are not our children."""
+
+import os
+import select
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+LIMIT_S = 10.0
+
+needs_pidfd = pytest.mark.skipif(
+    not hasattr(os, "pidfd_open"), reason="only Linux tells of the end of somebody else's child"
+)
+
+
+@contextmanager
+def watched(pid: int) -> Iterator[Callable[[], bool]]:
+    """Yield a function that waits for the end of the process *pid*: false if it lives on."""
+    process_fd = os.pidfd_open(pid)
+    try:
+        yield lambda: bool(select.select([process_fd], [], [], LIMIT_S)[0])
+    finally:
+        os.close(process_fd)

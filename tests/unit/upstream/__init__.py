@@ -1,0 +1,1 @@
+"""What devsynthd.upstream decides."""
