@@ -1,0 +1,1 @@
+"""Proofs that what the tests need of the machine is there and starts."""
