@@ -8,8 +8,8 @@ from msgspec import Struct
 
 from devsynthd.settings.schema import BY_KEY, SETTINGS, TABLES, Settings, Value
 from devsynthd.settings.values import NotAllowed, check_value, parse_value, refusal
-from devsynthd.wire.codec import nearest
 from devsynthd.wire.errors import ConfigInvalid
+from devsynthd.wire.nearest import nearest
 
 Source = Literal["flag", "env", "file", "default"]
 

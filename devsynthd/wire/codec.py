@@ -1,6 +1,5 @@
 """Bytes to requests and replies to bytes, in MessagePack and JSON. Pure."""
 
-import difflib
 import re
 from collections.abc import Callable
 from enum import Enum
@@ -10,6 +9,7 @@ import msgspec
 
 from devsynthd.wire.errors import BadRequest, DevsynthError, UnsupportedVersion
 from devsynthd.wire.limits import MAX_BODY_BYTES, PROTOCOL_VERSION
+from devsynthd.wire.nearest import nearest
 from devsynthd.wire.replies import AnyReply, ReceivedReply
 from devsynthd.wire.requests import REQUEST_TYPES, AnyRequest, IdOnWire, Request, RequestId
 
@@ -104,12 +104,6 @@ def decode_reply(body: bytes) -> ReceivedReply:
     return _REPLIES(body)
 
 
-def nearest(name: str, known: list[str]) -> str | None:
-    """Return the one of *known* that *name* was probably meant to be."""
-    matches = difflib.get_close_matches(name, known, n=1)
-    return matches[0] if matches else None
-
-
 def _explained(exc: Exception, body: bytes, encoding: Encoding) -> Undecodable:
     """Return what is wrong with *body*, and the id if it can be read."""
     try:
@@ -144,13 +138,13 @@ def _misfit(exc: Exception, header: _Header) -> BadRequest:
         return BadRequest("`op` is not a string", hint=f"ops: {', '.join(REQUEST_TYPES)}")
     cls = REQUEST_TYPES.get(header.op)
     if cls is None:
-        close = nearest(header.op, list(REQUEST_TYPES))
+        close = nearest(header.op, REQUEST_TYPES)
         return BadRequest(
             f"unknown op `{header.op[:64]}`",
             hint=f"did you mean `{close}`?" if close else f"ops: {', '.join(REQUEST_TYPES)}",
         )
     if unknown := _UNKNOWN_FIELD.search(str(exc)):
-        close = nearest(unknown[1], list(cls.__struct_fields__))
+        close = nearest(unknown[1], cls.__struct_fields__)
         fields = ", ".join(cls.__struct_fields__)
         return BadRequest(
             f"unknown field `{unknown[1][:64]}` in `{header.op}`",

@@ -1,0 +1,210 @@
+"""Bodies in, requests or clear errors out."""
+
+import contextlib
+import math
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from devsynthd.wire.codec import (
+    Encoding,
+    Undecodable,
+    decode_reply,
+    decode_request,
+    encode,
+    encoding_of,
+    request_id,
+)
+from devsynthd.wire.errors import BadRequest, DevsynthError, ErrorCode, error_classes
+from devsynthd.wire.limits import MAX_BODY_BYTES, MAX_SAFE_INTEGER
+from devsynthd.wire.objects import ErrorInfo
+from devsynthd.wire.replies import Chunk, Error, ReceivedResult, Result
+from devsynthd.wire.requests import REQUEST_TYPES, Generate, List, Ping
+from devsynthd.wire.results import RESULT_TYPES, CancelOutcome
+
+ENCODERS = {Encoding.MSGPACK: msgspec.msgpack.encode, Encoding.JSON: msgspec.json.encode}
+encodings = pytest.mark.parametrize("encoding", Encoding)
+
+
+def refused(body: bytes) -> Undecodable:
+    with pytest.raises(Undecodable) as caught:
+        decode_request(body, encoding_of(body))
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b"{}", Encoding.JSON),
+        (b" \r\n\t{}", Encoding.JSON),
+        (b"[]", Encoding.MSGPACK),
+        (b"", Encoding.MSGPACK),
+        (b"\x80", Encoding.MSGPACK),
+    ],
+)
+def test_first_byte_after_white_space_tells_the_encoding(body: bytes, expected: Encoding) -> None:
+    assert encoding_of(body) is expected
+
+
+@encodings
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"op": "ping", "id": "a"}, Ping(id="a")),
+        ({"op": "list", "id": 1, "max_age": 2, "since": 16.0}, List(id=1, max_age=2, since=16)),
+        ({"op": "generate", "id": 1, "prompt": "hi"}, Generate(id=1, prompt="hi")),
+        (
+            {"op": "generate", "id": -5, "prompt": "hi", "max_tokens": 16.0},
+            Generate(id=-5, prompt="hi", max_tokens=16),
+        ),
+    ],
+)
+def test_requests_are_read_in_both_encodings(
+    encoding: Encoding, fields: dict[str, Any], expected: object
+) -> None:
+    assert decode_request(ENCODERS[encoding](fields), encoding) == expected
+
+
+@encodings
+def test_an_integral_float_is_an_integer_id(encoding: Encoding) -> None:
+    request = decode_request(ENCODERS[encoding]({"op": "ping", "id": 7.0}), encoding)
+
+    known = request_id(request)
+
+    assert (known, type(known)) == (7, int)
+
+
+@encodings
+@pytest.mark.parametrize(
+    ("fields", "known_id", "said"),
+    [
+        ({"id": "x"}, "x", "no `op`"),
+        ({"id": "x", "op": 5}, "x", "not a string"),
+        ({"id": 3, "op": "lst"}, 3, "unknown op `lst`"),
+        ({"id": 3, "op": "list", "refrsh": True}, 3, "unknown field `refrsh` in `list`"),
+        ({"id": 3, "op": "list", "refresh": "yes"}, 3, "refresh"),
+        ({"id": 3, "op": "list", "since": 1.5}, 3, "since"),
+        ({"id": 3, "op": "generate", "temperature": 2.1}, 3, "temperature"),
+        ({"id": 3, "op": "generate", "messages": [{"content": "x"}]}, 3, "role"),
+        ({"id": 3, "op": "ping", "timeout": 0}, 3, "timeout"),
+        ({"op": "ping"}, None, "id"),
+        ({"id": "", "op": "ping"}, None, "id"),
+        ({"id": "x" * 129, "op": "ping"}, None, "id"),
+        ({"id": MAX_SAFE_INTEGER + 1, "op": "ping"}, None, "id"),
+        ({"id": 1.5, "op": "ping"}, None, "id"),
+        ({"id": [1], "op": "ping"}, None, "id"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    encoding: Encoding, fields: dict[str, Any], known_id: object, said: str
+) -> None:
+    error = refused(ENCODERS[encoding](fields))
+
+    assert isinstance(error.reason, BadRequest)
+    assert said in str(error.reason)
+    assert error.request_id == known_id
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"), [("lst", "`list`"), ("generat", "`generate`"), ("xyzzy", "ping, status")]
+)
+def test_the_nearest_op_is_offered(name: str, hint: str) -> None:
+    assert hint in (refused(msgspec.json.encode({"id": 1, "op": name})).reason.hint or "")
+
+
+def test_the_nearest_field_is_offered() -> None:
+    body = msgspec.json.encode({"id": 1, "op": "generate", "promt": "hi"})
+
+    assert refused(body).reason.hint == "did you mean `prompt`?"
+
+
+@pytest.mark.parametrize("version", [0, 2, "1", None, 1.5])
+def test_the_version_is_looked_at_before_anything_else(version: object) -> None:
+    body = msgspec.json.encode({"v": version, "id": 9, "op": "from the future", "x": 1})
+
+    error = refused(body)
+
+    assert error.reason.code is ErrorCode.UNSUPPORTED_VERSION
+    assert error.request_id == 9
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("field", ["timeout", "temperature", "wait", "max_tokens"])
+def test_numbers_that_are_none_are_refused(field: str, value: float) -> None:
+    body = msgspec.msgpack.encode({"op": "generate", "id": 1, "prompt": "hi", field: value})
+
+    assert field in str(refused(body).reason)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"\xc1",
+        b"[]",
+        b"null",
+        b'"text"',
+        b"{",
+        b"{" * 100_000,
+        b"\x91" * 100_000,
+        b"\x81\xa1a" * 100_000,
+        b'{"op":"ping","id":1,"x":' + b"[" * 100_000,
+        b'{"op":"generate","id":1,"messages":' + b"[" * 100_000,
+        b"\x82\xa2op\xa2\xff\xff\xa2id\x01",
+        b'{"op": "ping", "id": "\xff"}',
+    ],
+)
+def test_what_is_no_map_gets_a_clear_error(body: bytes) -> None:
+    error = refused(body)
+
+    assert isinstance(error.reason, BadRequest)
+    assert error.request_id is None
+
+
+def test_the_size_limit_is_exact() -> None:
+    frame = msgspec.json.encode({"op": "generate", "id": 1, "prompt": ""})
+    fits = frame.replace(b'""', b'"' + b"x" * (MAX_BODY_BYTES - len(frame)) + b'"')
+
+    assert len(fits) == MAX_BODY_BYTES
+    assert isinstance(decode_request(fits, Encoding.JSON), Generate)
+    assert str(MAX_BODY_BYTES) in str(refused(fits + b" ").reason)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_give_a_request_or_an_error(body: bytes) -> None:
+    # Any other exception fails the test.
+    with contextlib.suppress(Undecodable):
+        assert request_id(decode_request(body, encoding_of(body))) is not None
+
+
+@encodings
+def test_chunks_carry_only_what_they_have(encoding: Encoding) -> None:
+    expected = {"type": "chunk", "id": 1, "seq": 0, "text": "a"}
+
+    assert encode(Chunk(id=1, seq=0, text="a"), encoding) == ENCODERS[encoding](expected)
+
+
+def test_replies_come_back_as_they_were_sent() -> None:
+    chunk = Chunk(id="x", seq=3, text="déjà", reasoning="vu")
+    error = Error(id=None, error=ErrorInfo(code="internal", message="m", details={"a": [1]}))
+
+    assert decode_reply(encode(chunk)) == chunk
+    assert decode_reply(encode(error)) == error
+    result = decode_reply(encode(Result(id=1, result=CancelOutcome(cancelled=True))))
+    assert isinstance(result, ReceivedResult)
+    assert msgspec.msgpack.decode(result.result, type=CancelOutcome).cancelled
+
+
+def test_a_client_skips_reply_fields_that_it_does_not_know() -> None:
+    body = msgspec.msgpack.encode({"type": "chunk", "id": 1, "seq": 0, "text": "a", "new": [1]})
+
+    assert decode_reply(body) == Chunk(id=1, seq=0, text="a")
+
+
+def test_every_code_has_one_class_and_every_op_a_result() -> None:
+    assert set(error_classes()) == set(ErrorCode)
+    assert len(DevsynthError.__subclasses__()) == len(ErrorCode)
+    assert set(RESULT_TYPES) == set(REQUEST_TYPES)
