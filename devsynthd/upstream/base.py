@@ -1,5 +1,6 @@
 """The seam between the daemon and whoever answers: what it asks for and what comes back."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from msgspec import Struct
@@ -59,8 +60,10 @@ class Upstream(Protocol):
             DevsynthError: ``upstream_*``, as devsynthd.wire.errors says.
         """
 
-    async def chat(self, chat: Chat, relay: Relay[Delta]) -> Ending:
+    async def chat(self, chat: Chat, relay: Relay[Delta], sent: Callable[[], None]) -> Ending:
         """Put the deltas of the answer into *relay* as they come; return how it ended.
+
+        *sent* is called when the request is about to go out, on the event loop.
 
         Raises:
             DevsynthError: Before the first delta ``upstream_*``, ``model_not_found``,

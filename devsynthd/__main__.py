@@ -1,0 +1,147 @@
+"""The command ``devsynthd``: argv to settings to run to exit status."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+
+import click
+
+from devsynthd import __version__
+from devsynthd.daemon import Daemon, Plan
+from devsynthd.host.address import socket_address
+from devsynthd.host.limits import raise_descriptor_limit
+from devsynthd.host.logs import setup_logging
+from devsynthd.host.paths import cache_dir, config_path
+from devsynthd.settings.file import load_settings
+from devsynthd.transport.claim import ClaimRefused
+from devsynthd.upstream.weights import find_embedded
+from devsynthd.wire.errors import ConfigInvalid
+
+logger = logging.getLogger(__name__)
+
+EXIT_FAILED = 1
+EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
+
+
+@click.command(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--config", metavar="PATH", help="The configuration file.")
+@click.option("--socket", metavar="ADDR", help="Where to listen: a path, or ipc://PATH.")
+@click.option("--log-level", metavar="L", help="debug, info, warning or error.")
+@click.option("--log-format", metavar="F", help="auto, text, journal or json.")
+@click.option("--check", is_flag=True, help="Validate the configuration and exit.")
+@click.version_option(__version__, prog_name="devsynthd")
+def main(
+    *,
+    config: str | None,
+    socket: str | None,
+    log_level: str | None,
+    log_format: str | None,
+    check: bool,
+) -> None:
+    """Run the daemon in the foreground, until SIGTERM or `devsynthctl shutdown`."""
+    flags = {"daemon_log_level": log_level, "daemon_log_format": log_format}
+    try:
+        plan = _plan(config, socket, flags)
+    except ConfigInvalid as exc:
+        _complain(str(exc), exc.hint)
+        sys.exit(EXIT_CONFIG)
+    if check:
+        there = "" if plan.loaded.exists else " does not exist: the defaults hold"
+        click.echo(f"{plan.config_path}{there or ' is valid'}")
+        for warning in plan.warnings:
+            _complain(f"warning: {warning}")
+        return
+    sys.exit(_run(plan))
+
+
+def _plan(config: str | None, socket: str | None, flags: dict[str, str | None]) -> Plan:
+    """Return what to run.
+
+    Raises:
+        ConfigInvalid: A setting, a path or the socket's address is not allowed.
+    """
+    path = config_path(config, os.environ)
+    loaded = load_settings(path, os.environ, flags)
+    settings = loaded.settings
+    embedded = find_embedded(
+        settings.llm_provider, settings.embedded_enabled, settings.embedded_model_path
+    )
+    warnings = loaded.warnings
+    if embedded.weights is None and settings.embedded_model_path and embedded.reason:
+        warnings = (*warnings, f"no embedded engine: {embedded.reason}")
+    return Plan(
+        loaded=loaded,
+        config_path=path,
+        address=socket_address(socket, os.environ),
+        cache_dir=cache_dir(),
+        weights=embedded.weights,
+        warnings=warnings,
+    )
+
+
+def _run(plan: Plan) -> int:
+    """Run the daemon to its end; return the exit status."""
+    settings = plan.loaded.settings
+    setup_logging(
+        settings.daemon_log_level,
+        settings.daemon_log_format,
+        stream=sys.stderr,
+        environ=os.environ,
+    )
+    for warning in plan.warnings:
+        logger.warning("%s", warning)
+    raise_descriptor_limit()
+    try:
+        asyncio.run(_until_signalled(plan))
+    except ClaimRefused as exc:
+        _complain(str(exc))
+        return EXIT_FAILED
+    except Exception:
+        logger.exception("the daemon failed")
+        return EXIT_FAILED
+    return 0
+
+
+async def _until_signalled(plan: Plan) -> None:
+    """Run the daemon; the first signal drains it, a second one ends it at once."""
+    loop = asyncio.get_running_loop()
+    daemon = Daemon(plan)
+    signalled = False
+
+    def on_signal(number: int) -> None:
+        nonlocal signalled
+        if signalled:
+            logger.warning("a second signal: ending at once")
+            os._exit(128 + number)  # the engine sees its pipe close and ends by itself
+        signalled = True
+        daemon.stop()
+
+    def on_hangup() -> None:
+        if _has_terminal():
+            on_signal(signal.SIGHUP)
+        else:
+            logger.info("SIGHUP: the settings are read at the start; restart to apply changes")
+
+    loop.add_signal_handler(signal.SIGTERM, on_signal, signal.SIGTERM)
+    loop.add_signal_handler(signal.SIGINT, on_signal, signal.SIGINT)
+    loop.add_signal_handler(signal.SIGHUP, on_hangup)
+    await daemon.run()
+
+
+def _has_terminal() -> bool:
+    """Return whether the daemon was started on a terminal, whose closing sends SIGHUP."""
+    return any(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
+
+
+def _complain(message: str, hint: str | None = None) -> None:
+    """Tell the person at the terminal, or the log of the service manager."""
+    for line in message.splitlines():
+        click.echo(f"devsynthd: {line}", err=True)
+    if hint:
+        click.echo(f"hint: {hint}", err=True)
+
+
+if __name__ == "__main__":
+    main(prog_name="devsynthd")

@@ -1,0 +1,88 @@
+"""One ``match`` over the requests: each goes to the service of its family."""
+
+from collections.abc import Callable, Coroutine
+from typing import Any, assert_never
+
+from devsynthd.scheduling.turns import Turns
+from devsynthd.service.call import Call
+from devsynthd.service.generation import GenerationService
+from devsynthd.service.models import ModelsService
+from devsynthd.service.register import Register
+from devsynthd.service.status import StatusService
+from devsynthd.wire.errors import BadRequest, Cancelled
+from devsynthd.wire.requests import (
+    AnyRequest,
+    Cancel,
+    Generate,
+    List,
+    Ping,
+    Select,
+    Shutdown,
+    Status,
+)
+from devsynthd.wire.results import AnyResult, CancelOutcome, Empty
+
+Work = Coroutine[Any, Any, AnyResult]
+
+
+class Answers:
+    """Knows what each request does.
+
+    *stop* is called with a grace in seconds, or none for the setting, when a client asks for the
+    daemon's end.
+    """
+
+    def __init__(
+        self,
+        status: StatusService,
+        models: ModelsService,
+        generation: GenerationService,
+        turns: Turns,
+        register: Register,
+        stop: Callable[[float | None], None],
+    ) -> None:
+        self._status, self._models, self._generation = status, models, generation
+        self._turns, self._register, self._stop = turns, register, stop
+
+    def answer(self, request: AnyRequest, call: Call) -> AnyResult | Work:
+        """Return the result of *request* if it is known at once, else the work that leads to it.
+
+        Raises:
+            DevsynthError: The request fails, as the protocol says; the work may raise it too.
+        """
+        match request:
+            case List():
+                return self._models.list(request, call)
+            case Generate():
+                if request.stream and call.client.is_req:
+                    raise BadRequest("a REQ socket cannot stream", hint="connect a DEALER socket")
+                return self._generation.generate(request, call)
+            case Ping():
+                return self._status.ping()
+            case Status():
+                return self._status.status(self._turns.queue, self._register.all())
+            case Select():
+                return self._models.select(request)
+            case Cancel():
+                return self._cancel(request, call)
+            case Shutdown():
+                self._stop(request.grace)
+                return Empty()
+            case _:
+                assert_never(request)
+
+    def _cancel(self, request: Cancel, call: Call) -> CancelOutcome | Work:
+        if request.target is not None and request.request is None:
+            target = self._register.find(call.client, request.target)
+        elif request.request is not None and request.target is None:
+            target = self._register.numbered(request.request)
+        else:
+            raise BadRequest("`cancel` takes either `target` or `request`")
+        return CancelOutcome(cancelled=False) if target is None else _cancelled(target)
+
+
+async def _cancelled(target: Call) -> CancelOutcome:
+    """End *target*; its own answer goes out before this one."""
+    target.end(Cancelled("cancelled by request"))
+    await target.ended()
+    return CancelOutcome(cancelled=target.state == "cancelled")

@@ -1,0 +1,158 @@
+"""One request under way: who asked, how it is answered, and how it ends early."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from devsynthd.wire.codec import Encoding, encode
+from devsynthd.wire.errors import Cancelled, DeadlineExceeded, DevsynthError, Incomplete
+from devsynthd.wire.objects import ErrorInfo, RequestInfo, RequestState
+from devsynthd.wire.replies import AnyReply, Chunk, Error, Result
+from devsynthd.wire.requests import Request, RequestId
+from devsynthd.wire.results import AnyResult
+
+Frames = list[bytes]
+
+
+class Client(Protocol):
+    """The connection that a request came by."""
+
+    uid: int | None
+    pid: int | None
+    is_req: bool
+
+    def __hash__(self) -> int:
+        """A connection is told from others by its identity."""
+
+    @property
+    def writable(self) -> bool:
+        """Whether a message sent now would leave at once."""
+
+    def send(self, frames: Frames) -> None:
+        """Send one message; nothing if the client has left."""
+
+
+class Envelope:
+    """How one client wants its answer: on which connection, in which encoding and framing."""
+
+    def __init__(self, client: Client, encoding: Encoding, *, delimiter: bool) -> None:
+        self.client, self.encoding = client, encoding
+        self._prefix = [b""] if delimiter else []
+
+    def send(self, reply: AnyReply) -> None:
+        """Send *reply* back."""
+        self.client.send([*self._prefix, encode(reply, self.encoding)])
+
+
+class Call:
+    """A request under way. It is answered exactly once, by a ``Result`` or an ``Error``.
+
+    *number* is the daemon's own; *text* is what has been generated so far, for errors that tell
+    it. *on_writable*, if set, is called when a slow client has read on.
+    """
+
+    def __init__(
+        self,
+        envelope: Envelope,
+        request: Request,
+        request_id: RequestId,
+        number: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.envelope, self.request, self.id, self.number = envelope, request, request_id, number
+        self.clock = clock
+        self.received_at = clock()
+        self.state: RequestState = "waiting"
+        self.model: str | None = None
+        self.position: Callable[[], int | None] = lambda: None
+        self.on_writable: Callable[[], None] = lambda: None
+        self.text: list[str] = []
+        self.task: asyncio.Task[None] | None = None
+        self.deadline: float | None = None  # on the event loop's clock
+        self.answered = False
+        self._seq = 0
+        self._reason: DevsynthError | None = None
+        self._ended = asyncio.Event()
+
+    @property
+    def client(self) -> Client:
+        """The connection that asked."""
+        return self.envelope.client
+
+    @property
+    def op(self) -> str:
+        """The name of the request on the wire."""
+        return str(self.request.__struct_config__.tag)
+
+    # Answering -----------------------------------------------------------------------------
+
+    def chunk(self, text: str, reasoning: str) -> None:
+        """Send a piece of the answer."""
+        self.envelope.send(Chunk(id=self.id, seq=self._seq, text=text, reasoning=reasoning))
+        self._seq += 1
+
+    def succeed(self, result: AnyResult) -> None:
+        """Answer with *result*."""
+        self._answer(Result(id=self.id, result=result), "done")
+
+    def fail(self, error: DevsynthError) -> None:
+        """Answer with *error*, and with the text so far where the protocol tells it."""
+        if isinstance(error, Cancelled | DeadlineExceeded | Incomplete):
+            error.details.setdefault("text", "".join(self.text))
+        state: RequestState = "cancelled" if isinstance(error, Cancelled) else "failed"
+        self._answer(Error(id=self.id, error=error_info(error)), state)
+
+    def _answer(self, reply: AnyReply, state: RequestState) -> None:
+        if not self.answered:
+            self.answered, self.state = True, state
+            self.envelope.send(reply)
+        self._ended.set()
+
+    # Ending early --------------------------------------------------------------------------
+
+    def end(self, reason: DevsynthError) -> None:
+        """Stop the work and answer with *reason* once it has stopped."""
+        if self._reason is None and self.task is not None and not self.answered:
+            self._reason = reason
+            self.task.cancel()
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether it has been told to stop."""
+        return self._reason is not None
+
+    @property
+    def reason(self) -> DevsynthError:
+        """Why it was ended; by default because the daemon stops."""
+        return self._reason or Cancelled("the daemon stops")
+
+    async def ended(self) -> None:
+        """Wait until it has been answered."""
+        await self._ended.wait()
+
+    def info(self) -> RequestInfo:
+        """Return it as ``status`` shows it."""
+        return RequestInfo(
+            request=self.number,
+            id=self.id,
+            client=self.request.client,
+            pid=self.client.pid,
+            op=self.op,
+            model=self.model,
+            state=self.state,
+            position=self.position(),
+            timing=None,
+            error=None,
+        )
+
+
+def error_info(error: DevsynthError) -> ErrorInfo:
+    """Return *error* as it is told."""
+    return ErrorInfo(
+        code=error.code,
+        message=str(error),
+        hint=error.hint,
+        retryable=error.retryable,
+        details=error.details,
+    )

@@ -1,0 +1,147 @@
+"""``list`` and ``select``: the models, and which one answers when none is named."""
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from typing import Any
+
+from msgspec.structs import replace
+
+from devsynthd.catalog.catalog import Catalog
+from devsynthd.catalog.choice import require_listed
+from devsynthd.catalog.poller import Poller
+from devsynthd.service.call import Call
+from devsynthd.wire.errors import UpstreamUnavailable
+from devsynthd.wire.objects import Model, Warn
+from devsynthd.wire.requests import List, Select
+from devsynthd.wire.results import Models, Selected
+
+IDLE_REFRESH_S = 1.0
+
+
+class ModelsService:
+    """Answers from the catalog, and has it refreshed where the request or its age asks for it."""
+
+    def __init__(self, catalog: Catalog, poller: Poller, *, connect_timeout_s: float) -> None:
+        self._catalog, self._poller = catalog, poller
+        self._connect_timeout_s = connect_timeout_s
+
+    # list ----------------------------------------------------------------------------------
+
+    def list(self, request: List, call: Call) -> Models | Coroutine[Any, Any, Models]:
+        """Return the list at once if what is known will do, else the work that gets it."""
+        if request.since is not None:
+            return self._changed_list(request, call)
+        if self._needs_refresh(request):
+            return self._refreshed_list(request)
+        if not self._catalog.reachable:
+            self._poller.probe_soon()
+        return self._answer(request)
+
+    def _needs_refresh(self, request: List) -> bool:
+        age_s = self._catalog.age_s
+        if request.refresh or (request.max_age is not None and (age_s or 0) > request.max_age):
+            return True
+        if age_s is None:
+            return not self._poller.has_polled or not self._catalog.reachable
+        return self._poller.is_idle and self._catalog.reachable
+
+    async def _refreshed_list(self, request: List) -> Models:
+        if request.refresh or request.max_age is not None:
+            await self._poller.refresh()
+        elif self._catalog.age_s is None:
+            await self._poller.probe(self._connect_timeout_s)
+        else:
+            await self._poller.probe(IDLE_REFRESH_S)
+        return self._answer(request)
+
+    async def _changed_list(self, request: List, call: Call) -> Models:
+        """Return the list when its generation differs from ``since``, or as it is at the end."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(call.deadline):
+                if request.refresh:
+                    await self._poller.refresh()
+                while self._catalog.generation == request.since:
+                    await self._catalog.change()
+        return self._answer(request)
+
+    def _answer(self, request: List) -> Models:
+        view = self._catalog.view
+        models = (self._stand_in(),) if view.models is None else view.models
+        return Models(
+            generation=self._catalog.generation,
+            models=filtered(models, request),
+            selection=view.selection,
+            source=self._catalog.source(),
+            warnings=self._warnings(request),
+        )
+
+    def _stand_in(self) -> Model:
+        name = self._catalog.wishes.stand_in
+        return Model(id=name, name=name, selected=self._catalog.view.selection.model == name)
+
+    def _warnings(self, request: List) -> tuple[Warn, ...]:
+        catalog, models = self._catalog, self._catalog.view.models
+        cause = str(catalog.error) if catalog.error else "the first answer is still awaited"
+        if models is None:
+            return (Warn("fallback", f"no models could be listed: {cause}"),)
+        found = []
+        if catalog.stale:
+            found.append(Warn("stale", f"the list is {catalog.age_s or 0:.0f} s old: {cause}"))
+        if request.loaded and any(model.loaded is None for model in models):
+            found.append(Warn("state_unknown", "the upstream does not tell which are loaded"))
+        return tuple(found)
+
+    # select --------------------------------------------------------------------------------
+
+    def select(self, request: Select) -> Selected | Coroutine[Any, Any, Selected]:
+        """Set which model answers from now on; one that is not known is looked for first."""
+        if request.model is None or request.force or self._lists(request.model):
+            return self._select(request)
+        return self._look_and_select(request)
+
+    async def _look_and_select(self, request: Select) -> Selected:
+        await self._poller.probe(self._connect_timeout_s)
+        return self._select(request)
+
+    def _select(self, request: Select) -> Selected:
+        catalog = self._catalog
+        models, wishes = catalog.view.models, catalog.wishes
+        if request.model is not None and not request.force:
+            if models is None:
+                raise catalog.error or UpstreamUnavailable(
+                    f"{catalog.origin.address} has not told its models yet",
+                    hint="try again, or select without the check: --force",
+                )
+            require_listed(request.model, models, catalog.origin.address)
+        auto = wishes.auto or request.model is None
+        configured = wishes.configured if request.model else ""
+        catalog.wish(replace(wishes, selected=request.model, configured=configured, auto=auto))
+        warnings = []
+        if request.persist:
+            warnings.append(
+                Warn("not_persisted", "held until the daemon ends: settings are not written yet")
+            )
+        if request.model is not None and not self._lists(request.model):
+            warnings.append(Warn("not_listed", f"{request.model} is not in the list"))
+        return Selected(
+            selection=catalog.view.selection,
+            previous=wishes.named,
+            persisted=False,
+            warnings=tuple(warnings),
+        )
+
+    def _lists(self, name: str) -> bool:
+        return any(model.id == name for model in self._catalog.view.models or ())
+
+
+def filtered(models: tuple[Model, ...], request: List) -> tuple[Model, ...]:
+    """Return those of *models* that *request* asks for; kind ``llm`` includes unknown kinds."""
+    kinds = {"llm": ("llm", "unknown"), "embedding": ("embedding",)}.get(request.kind or "")
+    if kinds is None and not request.loaded:
+        return models
+    return tuple(
+        model
+        for model in models
+        if (kinds is None or model.kind in kinds) and (not request.loaded or model.loaded)
+    )

@@ -1,0 +1,211 @@
+"""From a received message to its one answer: admits, decodes, limits in time, and ends."""
+
+import asyncio
+import itertools
+import logging
+import time
+from collections.abc import Callable, Coroutine
+
+from devsynthd.service.answer import Answers, Work
+from devsynthd.service.call import Call, Client, Envelope, Frames, error_info
+from devsynthd.service.register import Register
+from devsynthd.service.status import Tally
+from devsynthd.wire.codec import Undecodable, decode_request, encoding_of, request_id
+from devsynthd.wire.errors import (
+    BadRequest,
+    Cancelled,
+    DeadlineExceeded,
+    DevsynthError,
+    Forbidden,
+    Internal,
+    ShuttingDown,
+)
+from devsynthd.wire.replies import Error
+from devsynthd.wire.requests import (
+    AnyRequest,
+    Cancel,
+    List,
+    Ping,
+    RequestId,
+    Shutdown,
+    Status,
+)
+
+logger = logging.getLogger(__name__)
+
+SERVED_WHILE_DRAINING = (Ping, Status, Cancel, Shutdown)
+
+
+class Reception:
+    """Sees to it that every request gets one answer. Knows clients and calls, no sockets.
+
+    *users* are the uids that may talk to it; *connected* is told the number of clients.
+    """
+
+    def __init__(
+        self,
+        answers: Answers,
+        register: Register,
+        tally: Tally,
+        tasks: asyncio.TaskGroup,
+        *,
+        users: frozenset[int],
+        connected: Callable[[int], None],
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._answers, self._register, self._tally = answers, register, tally
+        self._tasks, self._users, self._wall = tasks, users, wall
+        self._connected = connected
+        self._numbers = itertools.count(1)
+        self._draining = False
+
+    # What the transport tells --------------------------------------------------------------
+
+    def connected(self, connections: int) -> None:
+        """Note that there are *connections* clients now."""
+        self._connected(connections)
+
+    def received(self, client: Client, frames: Frames) -> None:
+        """Answer the message *frames*, or start the work that will."""
+        self._tally.requests += 1
+        body = frames[-1]
+        encoding = encoding_of(body)
+        envelope = Envelope(client, encoding, delimiter=len(frames) > 1 and not frames[0])
+        try:
+            self._admit(client, frames)
+            request = decode_request(body, encoding)
+        except Undecodable as exc:
+            self._refuse(envelope, exc.reason, exc.request_id)
+        except DevsynthError as exc:
+            self._refuse(envelope, exc, None)
+        else:
+            self._begin(envelope, request)
+
+    def writable(self, client: Client) -> None:
+        """Go on with what waited for *client* to read."""
+        for call in self._register.of(client):
+            call.on_writable()
+
+    def stalled(self, client: Client) -> None:
+        """Stop working for *client*: it does not read."""
+        for call in self._register.of(client):
+            call.end(Cancelled("the client does not read its replies"))
+
+    def left(self, client: Client) -> None:
+        """Stop working for *client*: its connection has ended."""
+        for call in self._register.of(client):
+            call.end(Cancelled("the client left"))
+
+    # The end -------------------------------------------------------------------------------
+
+    async def drain(self, grace_s: float) -> None:
+        """Refuse new work, let what runs finish for *grace_s* seconds, then cancel it."""
+        self._draining = True
+        for call in self._register.all():
+            if call.state == "queued" or isinstance(call.request, List):
+                call.end(_shutting_down())
+        try:
+            async with asyncio.timeout(grace_s):
+                await self._all_ended()
+        except TimeoutError:
+            left = self._register.all()
+            logger.warning("%g s of grace are over: cancelling %d requests", grace_s, len(left))
+            for call in left:
+                call.end(Cancelled("the daemon stops and its grace is over"))
+            await self._all_ended()
+
+    async def _all_ended(self) -> None:
+        for call in self._register.all():
+            await call.ended()
+
+    # One request ---------------------------------------------------------------------------
+
+    def _admit(self, client: Client, frames: Frames) -> None:
+        if client.uid is not None and client.uid not in self._users:
+            raise Forbidden(
+                f"uid {client.uid} may not use this socket",
+                hint="each user runs a daemon of their own",
+            )
+        if len(frames) != 1 and (len(frames) != 2 or frames[0]):  # noqa: PLR2004 - the delimiter
+            raise BadRequest(
+                f"the message has {len(frames)} frames",
+                hint="send one frame, or an empty one and then one",
+            )
+
+    def _begin(self, envelope: Envelope, request: AnyRequest) -> None:
+        call = Call(envelope, request, request_id(request), next(self._numbers))
+        if self._register.find(call.client, call.id):
+            twice = "a request with this id is still running"
+            # Without the id: the running one must not look finished.
+            self._refuse(envelope, BadRequest(twice, details={"id": call.id}), None)
+            return
+        try:
+            if self._draining and not isinstance(request, SERVED_WHILE_DRAINING):
+                raise _shutting_down()
+            left_s = self._time_left_s(request)
+            outcome = self._answers.answer(request, call)
+        except DevsynthError as exc:
+            self._fail(call, exc)
+        except Exception:
+            logger.exception("request %d (%s) failed", call.number, call.op)
+            self._fail(call, _bug())
+        else:
+            if isinstance(outcome, Coroutine):
+                self._start(call, outcome, left_s)
+            else:
+                call.succeed(outcome)
+
+    def _time_left_s(self, request: AnyRequest) -> float | None:
+        """Return what is left of the request's time limit; it began when the client sent it."""
+        if request.timeout is None:
+            return None
+        age_s = max(0.0, self._wall() - request.sent) if request.sent else 0.0
+        if age_s >= request.timeout:
+            raise DeadlineExceeded(f"the request was {age_s:.1f} s old when it was read")
+        return request.timeout - age_s
+
+    def _start(self, call: Call, work: Work, left_s: float | None) -> None:
+        self._register.add(call)
+        call.task = self._tasks.create_task(self._run(call, work))
+        if left_s is None:
+            return
+        loop = asyncio.get_running_loop()
+        call.deadline = loop.time() + left_s
+        if isinstance(call.request, List) and call.request.since is not None:
+            return  # then it answers, with the unchanged list
+        late = DeadlineExceeded(f"not done within the {call.request.timeout:g} s that it had")
+        timer = loop.call_at(call.deadline, call.end, late)
+        call.task.add_done_callback(lambda _task: timer.cancel())
+
+    async def _run(self, call: Call, work: Work) -> None:
+        """Answer *call* with what *work* returns or raises."""
+        try:
+            result = await work
+            self._register.discard(call)
+            call.succeed(result)
+        except asyncio.CancelledError:
+            self._fail(call, call.reason)
+            if not call.is_ending:
+                raise
+        except DevsynthError as exc:
+            self._fail(call, call.reason if call.is_ending else exc)
+        except Exception:
+            logger.exception("request %d (%s) failed", call.number, call.op)
+            self._fail(call, _bug())
+
+    def _fail(self, call: Call, error: DevsynthError) -> None:
+        self._register.discard(call)
+        self._tally.failed(error)
+        call.fail(error)
+
+    def _refuse(self, envelope: Envelope, error: DevsynthError, known_id: RequestId | None) -> None:
+        self._tally.failed(error)
+        envelope.send(Error(id=known_id, error=error_info(error)))
+
+
+def _shutting_down() -> ShuttingDown:
+    return ShuttingDown("the daemon is shutting down", hint="try again when it is back")
+
+
+def _bug() -> Internal:
+    return Internal("a bug in the daemon", hint="its log has the details: please report them")

@@ -1,0 +1,102 @@
+"""Who answers a ``generate``: the upstream, or the embedded engine in its place."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from devsynthd.catalog.catalog import Catalog
+from devsynthd.catalog.choice import answering_model, require_listed
+from devsynthd.catalog.poller import FRESH_S, Poller
+from devsynthd.upstream.base import Upstream
+from devsynthd.wire.errors import ModelNotFound, UpstreamUnavailable
+from devsynthd.wire.requests import Generate
+
+
+class Route(Struct, frozen=True):
+    """Which model of whom; *fallback* says that the embedded engine stands in."""
+
+    upstream: Upstream
+    model: str
+    fallback: bool = False
+
+
+class Routing:
+    """Finds routes by what the catalog knows, and has it look again where that is not enough.
+
+    *stand_in* is the embedded engine where the settings let it stand in, else none.
+    """
+
+    def __init__(
+        self,
+        upstream: Upstream,
+        stand_in: Upstream | None,
+        catalog: Catalog,
+        poller: Poller,
+        *,
+        connect_timeout_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._upstream, self._stand_in = upstream, stand_in
+        self._catalog, self._poller = catalog, poller
+        self._connect_timeout_s, self._clock = connect_timeout_s, clock
+
+    async def find(self, request: Generate, wait_until: float) -> Route:
+        """Return who answers *request*; wait for an unreachable upstream until *wait_until*.
+
+        Raises:
+            DevsynthError: Nobody can: ``upstream_*``, ``no_model`` or ``model_not_found``.
+        """
+        await self._await_upstream(wait_until)
+        if self._catalog.reachable:
+            return Route(self._upstream, await self._model(request))
+        return self._fallback(request)
+
+    async def find_again(
+        self, request: Generate, wait_until: float, failure: UpstreamUnavailable
+    ) -> Route:
+        """Return who answers instead, after the upstream went away unseen by the last poll.
+
+        Raises:
+            DevsynthError: Nobody does; *failure* itself where the upstream is there after all.
+        """
+        await self._poller.refresh()
+        if self._catalog.reachable:
+            raise failure
+        return await self.find(request, wait_until)
+
+    async def _await_upstream(self, wait_until: float) -> None:
+        if not self._catalog.reachable:
+            await self._poller.probe(self._connect_timeout_s)
+        while not self._catalog.reachable and (left_s := wait_until - self._clock()) > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(FRESH_S, left_s)):
+                    await self._catalog.change()
+            await self._poller.probe(min(self._connect_timeout_s, left_s))
+
+    async def _model(self, request: Generate) -> str:
+        address = self._catalog.origin.address
+        if self._catalog.view.models is None and self._catalog.error:
+            raise self._catalog.error
+        named = request.model or self._catalog.wishes.named
+        if named is None:
+            return answering_model(self._catalog.view.selection, address)
+        try:
+            require_listed(named, self._catalog.view.models or (), address)
+        except ModelNotFound:
+            await self._poller.refresh()  # it may have been added since
+            require_listed(named, self._catalog.view.models or (), address)
+        return named
+
+    def _fallback(self, request: Generate) -> Route:
+        """Return the engine's route; a named model is never replaced by it."""
+        name = self._catalog.wishes.stand_in
+        named = request.model or self._catalog.wishes.named
+        if self._stand_in and request.fallback is not False and named in (None, name):
+            return Route(self._stand_in, name, fallback=True)
+        raise self._catalog.error or UpstreamUnavailable(
+            f"{self._catalog.origin.address} has not answered yet",
+            hint="try again, or give the request more time with `wait`",
+        )

@@ -1,0 +1,225 @@
+"""Pooled connections whose exchanges can be hung up on: urllib3's, and a requests adapter on them.
+
+Each exchange has a thread of its own, and its ``Line`` is that thread's current one.
+"""
+
+import http.client
+import ipaddress
+import socket
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from requests import PreparedRequest, Response
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+from urllib3 import PoolManager
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
+
+from devsynthd.upstream.chunks import ChunkDecoder
+from devsynthd.upstream.line import Line
+
+MAX_IDLE_S = 4.0
+"""A connection that was idle for so long is not used again: LM Studio closes it after 5 s, and a
+request that crosses with that is lost."""
+
+
+class Switchboard(threading.local):
+    """The line of each thread's exchange."""
+
+    line: Line | None = None
+
+
+def dial(
+    host: str, port: int, *, timeout_s: float | None, options: list[Any] | None, line: Line
+) -> socket.socket:
+    """Return a socket connected to *host*, held by *line* since before it was connected.
+
+    *timeout_s* is shared among the addresses of *host*; each *options* is (level, name, value).
+    For ``localhost`` IPv4 comes first: LM Studio listens there only.
+
+    Raises:
+        OSError: No address accepts, in time, or somebody hung up.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    if host == "localhost":
+        found.sort(key=lambda info: info[0] != socket.AF_INET)
+    deadline = None if timeout_s is None else time.monotonic() + timeout_s
+    refusal: OSError = OSError("the host has no address")
+    for position, (family, kind, protocol, _, address) in enumerate(found):
+        sock = socket.socket(family, kind, protocol)
+        try:
+            for option in options or ():
+                sock.setsockopt(*option)
+            if deadline is not None:
+                left = (deadline - time.monotonic()) / (len(found) - position)
+                sock.settimeout(max(left, 0.001))
+            line.take(sock)
+            sock.connect(address)
+        except OSError as exc:
+            sock.close()
+            refusal = exc
+        else:
+            if not line.hung_up:
+                return sock
+            sock.close()
+        if line.hung_up:
+            raise ConnectionAbortedError("hung up while connecting")
+    raise refusal
+
+
+class EagerResponse(http.client.HTTPResponse):
+    """Gives what has come, of however many chunks, in one ``read1``."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed through
+        super().__init__(*args, **kwargs)
+        self._chunks = ChunkDecoder()
+
+    def read1(self, n: int = -1) -> bytes:
+        """Return at most *n* bytes of the body, nothing at its end."""
+        if not self.chunked:
+            return super().read1(n)
+        while self.fp is not None and not self._chunks.done:
+            data = self.fp.read1(n)
+            if not data:
+                raise http.client.IncompleteRead(b"")
+            try:
+                body = self._chunks.feed(data)
+            except ValueError as exc:
+                raise http.client.HTTPException(str(exc)) from exc
+            if self._chunks.done:
+                self.close()
+            if body:
+                return body
+        return b""
+
+
+class Connection(HTTPConnection):
+    """A connection that belongs to the line of the exchange that uses it."""
+
+    response_class = EagerResponse
+    line: Line
+    idle_since: float
+
+    def _new_conn(self) -> socket.socket:
+        try:
+            return dial(
+                self.host,
+                self.port,
+                timeout_s=self.timeout,
+                options=self.socket_options,
+                line=self.line,
+            )
+        except socket.gaierror as exc:
+            raise NameResolutionError(self.host, self, exc) from exc
+        except TimeoutError as exc:
+            raise ConnectTimeoutError(self, f"not within {self.timeout} s") from exc
+        except OSError as exc:
+            raise NewConnectionError(self, str(exc)) from exc
+
+    def connect(self) -> None:
+        """Connect; a TLS handshake that hangs is a connection that hangs, no silent answer."""
+        try:
+            super().connect()
+        except TimeoutError as exc:
+            raise ConnectTimeoutError(self, f"not within {self.timeout} s") from exc
+
+    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed through
+        """Connect within the connect timeout, then send within the line's own."""
+        if self.sock is None:
+            self.connect()
+        self.timeout = self.line.send_timeout_s
+        self.line.wire = self.sock
+        super().request(*args, **kwargs)
+
+
+class TlsConnection(Connection, HTTPSConnection):
+    """The same over TLS."""
+
+
+class Pool(HTTPConnectionPool):
+    """Gives a connection the line of the thread that takes it, and notes when it comes back."""
+
+    ConnectionCls = Connection
+
+    def __init__(
+        self,
+        switchboard: Switchboard,
+        clock: Callable[[], float],
+        *args: Any,  # noqa: ANN401 - passed through
+        **kwargs: Any,  # noqa: ANN401 - passed through
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._switchboard, self._clock = switchboard, clock
+
+    def _get_conn(self, timeout: float | None = None) -> Any:  # noqa: ANN401 - a Connection
+        connection: Any = super()._get_conn(timeout)
+        connection.line = self._switchboard.line or Line()
+        if connection.sock is not None:
+            if self._clock() - connection.idle_since >= MAX_IDLE_S:
+                connection.close()  # it opens anew when it is used
+            else:
+                connection.line.take(connection.sock)
+        return connection
+
+    def _put_conn(self, conn: Any) -> None:  # noqa: ANN401 - a Connection or None
+        if isinstance(conn, Connection):
+            if not conn.line.let_go():
+                conn.close()
+            conn.idle_since = self._clock()
+        super()._put_conn(conn)
+
+
+class TlsPool(Pool, HTTPSConnectionPool):
+    """The same over TLS."""
+
+    ConnectionCls = TlsConnection
+
+
+class Adapter(HTTPAdapter):
+    """Sends prepared requests over such connections, through a proxy or not."""
+
+    def __init__(
+        self, switchboard: Switchboard, *, max_connections: int, clock: Callable[[], float]
+    ) -> None:
+        self._pools = {
+            "http": partial(Pool, switchboard, clock),
+            "https": partial(TlsPool, switchboard, clock),
+        }
+        super().__init__(pool_connections=2, pool_maxsize=max_connections)
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed through
+        """Make the pools for direct connections."""
+        super().init_poolmanager(*args, **kwargs)
+        self._use_pools(self.poolmanager)
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - passed through
+        """Return the pools for connections through a proxy."""
+        manager = super().proxy_manager_for(*args, **kwargs)
+        self._use_pools(manager)
+        return manager
+
+    def build_response(self, req: PreparedRequest, resp: Any) -> Response:  # noqa: ANN401 - urllib3's
+        """Return the response without what nobody reads here, cookies above all."""
+        response = Response()
+        response.status_code = resp.status
+        response.headers = CaseInsensitiveDict(resp.headers)
+        response.raw, response.request, response.url = resp, req, req.url or ""
+        return response
+
+    def _use_pools(self, manager: PoolManager) -> None:
+        manager.pool_classes_by_scheme = self._pools  # type: ignore[assignment]  # made, not subclassed
+
+
+def is_loopback(host: str) -> bool:
+    """Whether *host*, a name or an address, is this machine."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

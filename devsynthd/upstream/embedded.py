@@ -1,0 +1,81 @@
+"""The embedded engine as an upstream: one model, answered by a child process on loopback."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from devsynthd.upstream.base import Chat, Delta, Ending, Listing
+from devsynthd.upstream.engine import Endpoint, Engine, EngineConfig
+from devsynthd.upstream.http import Timeouts
+from devsynthd.upstream.openai import OpenAIUpstream
+from devsynthd.upstream.relay import Relay
+from devsynthd.wire.objects import Instance, Model
+
+
+class EmbeddedUpstream:
+    """Speaks to *engine* as to any server, and has it started when somebody asks for an answer."""
+
+    def __init__(
+        self, engine: Engine, config: EngineConfig, *, timeouts: Timeouts, max_threads: int
+    ) -> None:
+        self._engine, self._config = engine, config
+        self._timeouts, self._max_threads = timeouts, max_threads
+        self._endpoint: Endpoint | None = None
+        self._server: OpenAIUpstream | None = None
+
+    @property
+    def address(self) -> str:
+        """What it is called in messages."""
+        return "the embedded engine"
+
+    async def models(self) -> Listing:
+        """Return the one model; it is loaded while the engine runs."""
+        config, running = self._config, self._engine.running
+        return Listing(
+            "embedded",
+            (
+                Model(
+                    id=config.alias,
+                    name=config.model_path.stem,
+                    owner="embedded",
+                    kind="llm",
+                    loaded=running,
+                    instances=(Instance(config.alias, config.context_length),) if running else (),
+                    context_length=config.context_length if running else None,
+                    format="gguf",
+                    size_bytes=_size(config.model_path),
+                ),
+            ),
+        )
+
+    async def chat(self, chat: Chat, relay: Relay[Delta], sent: Callable[[], None]) -> Ending:
+        """Answer *chat*; starting the engine comes before it is *sent*."""
+        async with self._engine.lease() as endpoint:
+            return await (await self._server_at(endpoint)).chat(chat, relay, sent)
+
+    async def close(self) -> None:
+        """Hang up and end the engine."""
+        if self._server is not None:
+            await self._server.close()
+        await self._engine.stop()
+
+    async def _server_at(self, endpoint: Endpoint) -> OpenAIUpstream:
+        """Return the client of *endpoint*: each start of the engine has another port and key."""
+        if self._server is None or endpoint != self._endpoint:
+            gone, self._endpoint = self._server, endpoint
+            self._server = OpenAIUpstream(
+                endpoint.base_url,
+                api_key=endpoint.api_key,
+                timeouts=self._timeouts,
+                ca_bundle="",
+                max_threads=self._max_threads,
+            )
+            if gone is not None:
+                await gone.close()
+        return self._server
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None

@@ -1,0 +1,232 @@
+"""HTTP with one server: prepared requests out, replies read as they come."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urljoin, urlsplit, urlunsplit
+
+import requests
+import urllib3
+from msgspec import Struct
+from requests.auth import AuthBase
+
+from devsynthd import __version__
+from devsynthd.upstream.connections import Adapter, Switchboard, is_loopback
+from devsynthd.upstream.line import Line
+from devsynthd.upstream.transport_errors import was_reset
+from devsynthd.wire.errors import ConfigInvalid
+
+READ_BYTES = 65_536
+MAX_REDIRECTS = 3
+
+# Once an answer is complete, the end of its body is read so that the connection can serve again.
+# It has mostly come already; a server that keeps it back costs the connection, not time.
+_DRAIN_READS, _DRAIN_S = 8, 0.05
+
+
+class Timeouts(Struct, frozen=True):
+    """How long to wait, in seconds: to connect, for the first token, between bytes after it.
+
+    *list_s* is for a whole list of models.
+    """
+
+    connect_s: float
+    first_token_s: float
+    idle_s: float
+    list_s: float = 5.0
+
+
+class BearerAuth(AuthBase):
+    """Puts an API key into a request. Its presence also keeps ``.netrc`` out."""
+
+    def __init__(self, api_key: str) -> None:
+        if not (api_key.isascii() and api_key.isprintable()):
+            raise ConfigInvalid("llm_api_key has a character that no HTTP header can carry")
+        self._api_key = api_key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Add the header."""
+        request.headers["Authorization"] = f"Bearer {self._api_key}"
+        return request
+
+
+class Reply:
+    """One answer of the server, of which the head has come."""
+
+    def __init__(self, response: requests.Response, line: Line) -> None:
+        self.status = response.status_code
+        self.content_type = response.headers.get("Content-Type", "")
+        self._raw: urllib3.HTTPResponse = response.raw
+        self._encoded = "Content-Encoding" in response.headers
+        self._line = line
+        self._timeout_s: float | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the status says success."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - HTTP
+
+    def read(self, timeout_s: float) -> bytes:
+        """Return what has come of the body, at least a byte; nothing at its end.
+
+        Raises:
+            urllib3.exceptions.HTTPError: Nothing came for *timeout_s* seconds, or the connection
+                ended before the body did.
+        """
+        if timeout_s != self._timeout_s:
+            self._line.set_timeout(timeout_s)
+            self._timeout_s = timeout_s
+        return self._raw.read1(READ_BYTES, decode_content=self._encoded) or b""
+
+    def read_all(self, max_bytes: int, left_s: Callable[[], float]) -> bytes:
+        """Return the body, or the start of it if it is longer than *max_bytes*.
+
+        *left_s* says before each read how long it may take.
+        """
+        parts: list[bytes] = []
+        size = 0
+        while size <= max_bytes and (data := self.read(left_s())):
+            parts.append(data)
+            size += len(data)
+        return b"".join(parts)[: max_bytes + 1]
+
+    def drain(self) -> None:
+        """Read the little that may be left, so that the connection can be used again."""
+        try:
+            for _ in range(_DRAIN_READS):
+                if not self.read(_DRAIN_S):
+                    return
+        except urllib3.exceptions.HTTPError:
+            pass  # then it cannot
+
+
+class Http:
+    """The connections to the server at *base_url*, kept open and used again.
+
+    Proxies of the environment apply, but never to this machine. Redirects are followed for GET
+    and within the same origin only: the API key goes nowhere else.
+
+    Raises:
+        ConfigInvalid: *base_url* or *api_key* cannot be used.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        *,
+        api_key: str,
+        connect_s: float,
+        ca_bundle: str,
+        max_connections: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        parts = urlsplit(base_url)
+        host = parts.hostname or ""
+        netloc = parts.netloc.rpartition("@")[2]
+        self.address = urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", ""))
+        self._base = urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+        self._connect_s = connect_s
+        self._auth = BearerAuth(api_key) if api_key else None
+        self._switchboard = Switchboard()
+        self._session = requests.Session()
+        self._session.trust_env = not is_loopback(host)
+        self._adapter = Adapter(self._switchboard, max_connections=max_connections, clock=clock)
+        self._session.mount("http://", self._adapter)
+        self._session.mount("https://", self._adapter)
+        self._settings: dict[str, Any] = dict(
+            self._session.merge_environment_settings(
+                self._base, {}, stream=True, verify=ca_bundle or None, cert=None
+            )
+        )
+        self._templates = {
+            (method, path): self._prepare(method, self._base + path)
+            for method, path in (("GET", "/models"), ("POST", "/chat/completions"))
+        }
+
+    @contextmanager
+    def get(self, path: str, line: Line, *, timeout_s: float) -> Iterator[Reply]:
+        """Ask for *path* under the base; asked again once if the connection was reset.
+
+        Raises:
+            requests.RequestException: No head of an answer came within *timeout_s*.
+        """
+        request = self._template("GET", path)
+        try:
+            response = self._send(request, line, timeout_s)
+        except requests.ConnectionError as exc:
+            if line.hung_up or not was_reset(exc):
+                raise
+            response = self._send(request, line, timeout_s)
+        for _ in range(MAX_REDIRECTS):
+            target = urljoin(request.url or "", response.headers.get("Location", ""))
+            if not 300 <= response.status_code < 400 or not _same_origin(request.url, target):  # noqa: PLR2004 - HTTP
+                break
+            response.close()
+            request = self._prepare("GET", target)
+            response = self._send(request, line, timeout_s)
+        with self._reply(response, line) as reply:
+            yield reply
+
+    @contextmanager
+    def post(self, path: str, body: bytes, line: Line, *, timeout_s: float) -> Iterator[Reply]:
+        """Send the JSON text *body* to *path* under the base.
+
+        Raises:
+            requests.RequestException: No head of an answer came within *timeout_s*.
+        """
+        request = self._template("POST", path)
+        request.body = body
+        request.headers["Content-Length"] = str(len(body))
+        request.headers["Content-Type"] = "application/json"
+        with self._reply(self._send(request, line, timeout_s), line) as reply:
+            yield reply
+
+    def close(self) -> None:
+        """Close the connections that nobody uses."""
+        self._session.close()
+
+    def _send(
+        self, request: requests.PreparedRequest, line: Line, timeout_s: float
+    ) -> requests.Response:
+        line.send_timeout_s = timeout_s
+        self._switchboard.line = line
+        try:
+            # Not Session.send(): what it adds (cookies, hooks, redirects, the environment again)
+            # costs as much as the exchange with a local server.
+            return self._adapter.send(
+                request, timeout=(self._connect_s, timeout_s), **self._settings
+            )
+        finally:
+            self._switchboard.line = None
+
+    @contextmanager
+    def _reply(self, response: requests.Response, line: Line) -> Iterator[Reply]:
+        try:
+            yield Reply(response, line)
+        finally:
+            response.close()
+
+    def _template(self, method: str, path: str) -> requests.PreparedRequest:
+        template = self._templates.get((method, path))
+        return template.copy() if template else self._prepare(method, self._base + path)
+
+    def _prepare(self, method: str, url: str) -> requests.PreparedRequest:
+        headers = {
+            "User-Agent": f"devsynthd/{__version__}",
+            "Accept": "application/json, text/event-stream",
+            "Accept-Encoding": "identity",  # compressed events would wait for each other
+        }
+        request = requests.PreparedRequest()
+        try:
+            request.prepare(method=method, url=url, headers=headers, auth=self._auth)
+        except (requests.RequestException, ValueError) as exc:
+            raise ConfigInvalid(
+                f"llm_api_base {self.address!r} is not a usable URL: {exc}"
+            ) from exc
+        return request
+
+
+def _same_origin(url: str | bytes | None, other: str) -> bool:
+    here, there = urlsplit(str(url)), urlsplit(other)
+    return (here.scheme, here.hostname, here.port) == (there.scheme, there.hostname, there.port)

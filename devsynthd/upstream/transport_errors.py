@@ -1,0 +1,138 @@
+"""What an exception of requests or urllib3 means: theirs in, the protocol's errors out."""
+
+import http.client
+import socket
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import requests
+import urllib3
+from msgspec import Struct
+
+from devsynthd.upstream.cleaning import clean
+from devsynthd.upstream.failures import CHECK_BASE
+from devsynthd.wire.errors import (
+    DevsynthError,
+    UpstreamError,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
+
+START_IT = (
+    "Is LM Studio (or the server at llm_api_base) running and its server started?"
+    " `lms server start` starts it."
+)
+
+
+class Patience(Struct, frozen=True):
+    """What is waited for, for how long, and what to do when it does not come."""
+
+    what: str
+    seconds: float
+    hint: str
+
+
+@contextmanager
+def upstream_errors(address: str, patience: Callable[[], Patience]) -> Iterator[None]:
+    """Turn exceptions of the HTTP client into errors that name *address*.
+
+    *patience* is asked, after a silence, what had been waited for.
+
+    Raises:
+        UpstreamUnavailable: Nothing came back.
+        UpstreamTimeout: It accepted and stayed silent.
+        UpstreamError: What came back is not HTTP, or stopped before its end.
+    """
+    try:
+        yield
+    # The order matters: a ConnectTimeout is a ConnectionError and a Timeout, and all of the
+    # exceptions of requests are OSErrors.
+    except requests.ConnectTimeout as exc:
+        raise UpstreamUnavailable(
+            f"cannot reach {address}: it did not accept the connection in time",
+            hint=f"{START_IT} How long to wait is set by llm_connect_timeout.",
+        ) from exc
+    except (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError) as exc:
+        raise silent(address, patience()) from exc
+    except (requests.exceptions.SSLError, urllib3.exceptions.SSLError) as exc:
+        raise UpstreamUnavailable(
+            f"no secure connection to {address}: {_reason(exc)}",
+            hint="Set llm_ca_bundle to the CA file of that server, or check http and https in"
+            " llm_api_base.",
+        ) from exc
+    except requests.exceptions.ProxyError as exc:
+        raise UpstreamUnavailable(
+            f"cannot reach {address} through the proxy: {_reason(exc)}",
+            hint="Check the proxy settings in the daemon's environment, or name the host in"
+            " NO_PROXY.",
+        ) from exc
+    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
+        raise _broken(exc, address, patience) from exc
+
+
+def was_reset(exc: BaseException) -> bool:
+    """Whether the server closed the connection instead of answering."""
+    return any(isinstance(link, ConnectionResetError | BrokenPipeError) for link in _chain(exc))
+
+
+def _broken(exc: Exception, address: str, patience: Callable[[], Patience]) -> DevsynthError:
+    for link in _chain(exc):
+        if isinstance(link, TimeoutError):  # while the request was being sent
+            return silent(address, patience())
+        if isinstance(link, ConnectionResetError | BrokenPipeError):
+            return UpstreamUnavailable(
+                f"{address} closed the connection unexpectedly",
+                hint="The server may have stopped or crashed: its own log may say why.",
+            )
+        if isinstance(link, http.client.IncompleteRead):
+            return cut_off(address)
+        if isinstance(link, http.client.HTTPException | urllib3.exceptions.DecodeError):
+            return UpstreamError(
+                f"{address} answered with something that is not HTTP: {_reason(exc)}",
+                hint=CHECK_BASE,
+            )
+    return UpstreamUnavailable(f"cannot reach {address}: {_reason(exc)}", hint=START_IT)
+
+
+def cut_off(address: str) -> UpstreamError:
+    """Return the error for an answer that ended before its end."""
+    return UpstreamError(
+        f"{address} cut off its answer before the end",
+        hint="The model may have crashed or been unloaded: the server's own log may say why.",
+    )
+
+
+def silent(address: str, patience: Patience) -> UpstreamTimeout:
+    """Return the error for a server that accepted and then said nothing."""
+    return UpstreamTimeout(
+        f"{address} accepted the request, but {patience.what} did not come within"
+        f" {patience.seconds:g} s",
+        hint=patience.hint,
+    )
+
+
+def _reason(exc: BaseException) -> str:
+    """Return the innermost reason in a few words."""
+    for link in reversed(list(_chain(exc))):
+        match link:
+            case requests.RequestException() | urllib3.exceptions.HTTPError():
+                continue
+            case socket.gaierror():
+                return "the host name is not known"
+            case ssl.SSLCertVerificationError():
+                return clean(f"its certificate is not trusted, {link.verify_message}")
+            case ssl.SSLError():
+                return clean((link.reason or str(link)).replace("_", " ").lower())
+            case OSError() if link.strerror:
+                return clean(link.strerror[:1].lower() + link.strerror[1:])
+            case _:
+                return clean(str(link)) or type(link).__name__
+    return clean(str(exc))
+
+
+def _chain(exc: BaseException | None) -> Iterator[BaseException]:
+    """Yield *exc* and what led to it, the outermost first."""
+    while exc is not None:
+        yield exc
+        exc = exc.__cause__ or exc.__context__

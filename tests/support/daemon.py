@@ -1,0 +1,213 @@
+"""The daemon in a thread of the test, and in a process of its own."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import zmq
+
+from devsynthctl import Client
+from devsynthd.daemon import Daemon, Plan
+from devsynthd.host.address import socket_address
+from devsynthd.settings.schema import Settings
+from devsynthd.settings.sources import Loaded
+from tests.support.upstream_server import UpstreamServer
+
+ANSWER_MS = 10_000
+
+
+class Dealer:
+    """A client by hand: sends any bytes, reads replies as plain values."""
+
+    def __init__(self, endpoint: str, socket_type: int = zmq.DEALER) -> None:
+        self._context = zmq.Context()
+        self.socket = self._context.socket(socket_type)
+        self.socket.setsockopt(zmq.LINGER, 0)
+        self.socket.setsockopt(zmq.RCVTIMEO, ANSWER_MS)
+        self.socket.connect(endpoint)
+
+    def ask(self, **fields: Any) -> dict[str, Any]:  # noqa: ANN401 - any fields, right or wrong
+        """Send one request and return its first reply."""
+        self.send(**fields)
+        return self.receive()
+
+    def send(self, **fields: Any) -> None:  # noqa: ANN401
+        """Send one request in MessagePack."""
+        self.socket.send(msgspec.msgpack.encode(fields))
+
+    def receive(self) -> dict[str, Any]:
+        """Return the next reply in MessagePack."""
+        reply: dict[str, Any] = msgspec.msgpack.decode(self.socket.recv())
+        return reply
+
+    def close(self) -> None:
+        """Leave."""
+        self.socket.close()
+        self._context.term()
+
+
+class RunningDaemon:
+    """A daemon that runs in a thread, and ways to talk to it."""
+
+    def __init__(self, endpoint: str, path: Path) -> None:
+        self.endpoint, self.path = endpoint, path
+        self._exits = contextlib.ExitStack()
+
+    def client(self) -> Client:
+        """Return our own client, closed at the end of the test."""
+        return self._exits.enter_context(Client(self.endpoint))
+
+    def dealer(self, socket_type: int = zmq.DEALER) -> Dealer:
+        """Return a client by hand, closed at the end of the test."""
+        return self._exits.enter_context(
+            contextlib.closing(Dealer(self.endpoint, socket_type=socket_type))
+        )
+
+    def close(self) -> None:
+        """Close the clients."""
+        self._exits.close()
+
+
+@contextlib.contextmanager
+def start_daemon(
+    folder: Path,
+    upstream: UpstreamServer | str,
+    *,
+    weights: Path | None = None,
+    **settings: Any,  # noqa: ANN401 - any setting
+) -> Iterator[RunningDaemon]:
+    """Run a daemon for *upstream* in a thread until the end of the block.
+
+    *folder* holds its socket and cache. *settings* override the defaults, but for the provider,
+    which is ``openai``, and a grace of 1 s.
+    """
+    url = upstream if isinstance(upstream, str) else upstream.url
+    given = {"llm_provider": "openai", "daemon_shutdown_grace": 1.0, "llm_api_base": url}
+    address = socket_address(str(folder / "s.sock"), {})
+    plan = Plan(
+        loaded=Loaded(
+            settings=Settings(**{**given, **settings}),
+            sources={},
+            warnings=(),
+            exists=False,
+            overrides=(),
+        ),
+        config_path=folder / "config.toml",
+        address=address,
+        cache_dir=folder / "cache",
+        weights=weights,
+    )
+    ready = threading.Event()
+    faults: list[BaseException] = []
+    daemon = Daemon(plan, ready.set)
+    loop = asyncio.new_event_loop()
+
+    def run() -> None:
+        try:
+            with asyncio.Runner(loop_factory=lambda: loop) as runner:
+                runner.run(daemon.run())
+        except BaseException as exc:  # noqa: BLE001 - told to the test's own thread
+            faults.append(exc)
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=run, name="daemon")
+    thread.start()
+    ready.wait()
+    running = RunningDaemon(address.endpoint, address.path)
+    try:
+        yield running
+    finally:
+        running.close()
+        with contextlib.suppress(RuntimeError):  # it has ended by itself
+            loop.call_soon_threadsafe(daemon.stop)
+        thread.join(15)
+        assert not thread.is_alive(), "the daemon does not end"
+        if faults:
+            raise faults[0]
+
+
+class DaemonProcess:
+    """``devsynthd`` as a process of its own, with files in *folder*."""
+
+    def __init__(
+        self, folder: Path, *arguments: str, environ: Mapping[str, str] | None = None
+    ) -> None:
+        self.socket = folder / "s.sock"
+        self.endpoint = f"ipc://{self.socket}"
+        self._environ = {
+            **os.environ,
+            "DEVSYNTH_SOCKET": self.endpoint,
+            "DEVSYNTH_CONFIG": str(folder / "config.toml"),
+            "XDG_CACHE_HOME": str(folder / "cache"),
+            **(environ or {}),
+        }
+        self._log = (folder / "log").open("ab")
+        self.log_path = folder / "log"
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "devsynthd", *arguments],
+            env=self._environ,
+            stdin=subprocess.DEVNULL,
+            stdout=self._log,
+            stderr=self._log,
+        )
+
+    def ctl(
+        self, *arguments: str, stdin: str | None = None, limit_s: float = 15
+    ) -> subprocess.CompletedProcess[str]:
+        """Run ``devsynthctl`` against it; without *stdin* it has none."""
+        return subprocess.run(
+            [sys.executable, "-m", "devsynthctl", *arguments],
+            env=self._environ,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
+            capture_output=True,
+            text=True,
+            timeout=limit_s,
+            check=False,
+        )
+
+    def wait_ready(self) -> None:
+        """Wait until it answers."""
+        outcome = self.ctl("ping", "--wait", "10")
+        assert outcome.returncode == 0, outcome.stderr + self.log()
+
+    def log(self) -> str:
+        """Return what it has logged so far."""
+        return self.log_path.read_text(encoding="utf-8")
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send it a signal."""
+        self.process.send_signal(number)
+
+    def wait(self, limit_s: float = 15) -> int:
+        """Return its exit status once it has ended."""
+        return self.process.wait(limit_s)
+
+    def close(self) -> None:
+        """End it if it still runs."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self._log.close()
+
+
+@contextlib.contextmanager
+def daemon_process(
+    folder: Path, *arguments: str, environ: Mapping[str, str] | None = None
+) -> Iterator[DaemonProcess]:
+    """Run ``devsynthd`` until the end of the block; it has answered a ping when that begins."""
+    daemon = DaemonProcess(folder, *arguments, environ=environ)
+    try:
+        daemon.wait_ready()
+        yield daemon
+    finally:
+        daemon.close()

@@ -1,0 +1,206 @@
+import json
+from typing import Any
+
+import pytest
+
+from devsynthd.upstream.failures import failure_of, incomplete
+from devsynthd.wire.errors import (
+    ContextOverflow,
+    DevsynthError,
+    ModelLoadFailed,
+    ModelNotFound,
+    NoModel,
+    UpstreamAuth,
+    UpstreamError,
+    UpstreamUnavailable,
+)
+
+ADDRESS = "http://127.0.0.1:1234/v1"
+
+
+def _meaning(
+    status: int,
+    body: Any,  # noqa: ANN401 - JSON is anything
+    content_type: str = "application/json",
+    secrets: tuple[str, ...] = (),
+) -> DevsynthError:
+    data = body if isinstance(body, bytes) else json.dumps(body).encode()
+    return failure_of(status, content_type, data, address=ADDRESS, secrets=secrets)
+
+
+ERRORS: list[tuple[int, Any, type[DevsynthError], str]] = [
+    # an unknown path, which LM Studio answers with 200
+    (
+        200,
+        {"error": "Unexpected endpoint or method. (GET /models)"},
+        UpstreamError,
+        "does not know this address",
+    ),
+    (400, {"error": "'messages' field is required"}, UpstreamError, "'messages' field is required"),
+    (500, {"error": {"message": "boom", "code": None}}, UpstreamError, "boom"),
+    (500, {"error": {"error_message": "boom"}}, UpstreamError, "boom"),
+    (500, {"error": {"oddly": "told"}}, UpstreamError, "oddly"),
+    (500, {"error": 7}, UpstreamError, "7"),
+    (
+        400,
+        {"error": '[{"code":"a","message":"First."},{"message":"Second."},3]'},
+        UpstreamError,
+        "First.; Second.",
+    ),
+    (400, {"error": "[not a list"}, UpstreamError, "[not a list"),
+    (400, {"object": "error", "message": "vLLM says no"}, UpstreamError, "vLLM says no"),
+    (404, {"detail": "Not Found"}, UpstreamError, "Not Found"),
+    (200, {"error": {"code": "invalid_api_key", "message": "x"}}, UpstreamAuth, "API key"),
+    (401, b"", UpstreamAuth, "API key"),
+    (403, b"<html>", UpstreamAuth, "API key"),
+    (
+        404,
+        {
+            "error": {
+                "message": 'Model "x" not found. Please specify a valid model.',
+                "type": "invalid_request_error",
+                "param": "model",
+                "code": "model_not_found",
+            }
+        },
+        ModelNotFound,
+        "does not have the model",
+    ),
+    (404, {"error": {"message": "The model `x` does not exist."}}, ModelNotFound, "`x`"),
+    (404, {"error": {"message": 'model "x" not found, try pulling it first'}}, ModelNotFound, "x"),
+    (404, {"error": {"message": "file not found"}}, UpstreamError, "file not found"),
+    (
+        400,
+        {
+            "error": {
+                "message": "No models loaded. Please load a model in the developer page or use the"
+                " 'lms load' command.",
+                "type": "invalid_request_error",
+                "param": "model",
+                "code": None,
+            }
+        },
+        NoModel,
+        "no model is loaded",
+    ),
+    (
+        400,
+        {"error": {"message": 'Failed to load model "x". Error: Operation canceled.'}},
+        ModelLoadFailed,
+        "Operation canceled",
+    ),
+    (
+        400,
+        {"error": "Model loading was stopped due to insufficient system resources"},
+        ModelLoadFailed,
+        "insufficient",
+    ),
+    (
+        400,
+        {"error": "Trying to keep the first 9 tokens when context the overflows"},
+        ContextOverflow,
+        "does not fit",
+    ),
+    (
+        400,
+        {
+            "error": "The number of tokens to keep from the initial prompt is greater than the"
+            " context length (n_keep: 9>= n_ctx: 4)"
+        },
+        ContextOverflow,
+        "n_keep: 9>= n_ctx: 4",
+    ),
+    (200, {"error": {"message": "Context size has been exceeded."}}, ContextOverflow, "exceeded"),
+    (
+        400,
+        {
+            "error": {
+                "code": 400,
+                "message": "the request exceeds the available context size",
+                "type": "exceed_context_size_error",
+            }
+        },
+        ContextOverflow,
+        "available context size",
+    ),
+    (
+        400,
+        {"object": "error", "message": "This model's maximum context length is 4096 tokens."},
+        ContextOverflow,
+        "4096",
+    ),
+    (
+        503,
+        {"error": {"code": 503, "message": "Loading model", "type": "unavailable_error"}},
+        UpstreamUnavailable,
+        "still loading",
+    ),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "kind", "says"), ERRORS)
+def test_an_error_body_is_told_by_what_it_says(
+    status: int,
+    body: Any,  # noqa: ANN401 - JSON is anything
+    kind: type[DevsynthError],
+    says: str,
+) -> None:
+    error = _meaning(status, body)
+
+    assert type(error) is kind
+    assert says in str(error)
+    assert ADDRESS in str(error)
+    assert error.hint
+    if kind is not UpstreamAuth:
+        assert error.details["status"] == status
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "got"),
+    [
+        ("text/html", b"<html><title>nginx</title></html>", "an HTML page"),
+        ("", b"  <!doctype html>", "an HTML page"),
+        ("application/json", b"", "an empty body"),
+        ("text/plain", b" \n", "an empty body"),
+        ("text/plain", b"404 page not found", "text that is not JSON"),
+        ("text/plain", b"\xff\xfe\x00", "text that is not JSON"),
+        ("application/json", b"[1]", "JSON that is no answer"),
+        ("application/json", b'{"models": []}', "JSON that is no answer"),
+        ("application/json", b"[" * 100_000, "text that is not JSON"),
+    ],
+)
+def test_what_is_not_the_api_is_named(content_type: str, body: bytes, got: str) -> None:
+    error = _meaning(200, body, content_type)
+
+    assert type(error) is UpstreamError
+    assert f"{ADDRESS} is not the API" in str(error)
+    assert got in str(error)
+    assert error.hint is not None
+    assert "llm_api_base" in error.hint
+
+
+def test_a_refused_key_is_never_repeated() -> None:
+    body = {"error": {"code": "invalid_api_key", "message": "Malformed: sk-lm-abcd1234****"}}
+    error = _meaning(401, body, secrets=("sk-lm-abcd1234:xyz",))
+
+    assert "abcd" not in f"{error} {error.hint} {error.details}"
+    assert "does not accept" in str(error)
+    assert "none is set" in str(_meaning(401, body))
+
+
+def test_the_servers_words_come_cleaned_and_without_secrets() -> None:
+    error = _meaning(
+        500, {"error": "\x1b[31m<b>no</b>\nkey hunter2 \ud800" + "x" * 999}, secrets=("hunter2",)
+    )
+
+    assert error.details["message"].startswith("no key *** xxx")
+    assert "hunter2" not in str(error)
+    assert len(error.details["message"]) == 300
+
+
+def test_a_failure_after_the_first_delta_keeps_its_cause() -> None:
+    error = incomplete(ContextOverflow("full", hint="shorten it"))
+
+    assert error.details == {"cause": "context_overflow"}
+    assert error.hint == "shorten it"
+    assert "full" in str(error)
