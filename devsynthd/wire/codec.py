@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from devsynthd.wire.errors import BadRequest, DevsynthError, UnsupportedVersion
-from devsynthd.wire.limits import MAX_BODY_BYTES, PROTOCOL_VERSION
+from devsynthd.wire.limits import MAX_BODY_BYTES, MAX_MESSAGES, PROTOCOL_VERSION
 from devsynthd.wire.nearest import nearest
 from devsynthd.wire.replies import AnyReply, ReceivedReply
 from devsynthd.wire.requests import REQUEST_TYPES, AnyRequest, IdOnWire, Request, RequestId
@@ -25,12 +25,16 @@ class Encoding(Enum):
     JSON = "json"
 
 
-class _Header(msgspec.Struct):
-    """What can be read of a request whose rest is wrong."""
+_ABSENT = msgspec.Raw()
+_MAX_SCALAR_BYTES = 1024
 
-    id: Any = None
-    op: Any = None
-    v: Any = PROTOCOL_VERSION
+
+class _Header(msgspec.Struct):
+    """What can be read of a request whose rest is wrong. Raw: there may be megabytes of maps."""
+
+    id: msgspec.Raw = _ABSENT
+    op: msgspec.Raw = _ABSENT
+    v: msgspec.Raw = _ABSENT
 
 
 _REQUESTS: dict[Encoding, Callable[[bytes], AnyRequest]] = {
@@ -45,7 +49,12 @@ _ENCODERS: dict[Encoding, Callable[[object], bytes]] = {
     Encoding.MSGPACK: msgspec.msgpack.Encoder().encode,
     Encoding.JSON: msgspec.json.Encoder().encode,
 }
+_SCALARS: dict[Encoding, Callable[[msgspec.Raw], Any]] = {
+    Encoding.MSGPACK: msgspec.msgpack.Decoder().decode,
+    Encoding.JSON: msgspec.json.Decoder().decode,
+}
 _REPLIES: Callable[[bytes], ReceivedReply] = msgspec.msgpack.Decoder(ReceivedReply).decode
+_SEND_LESS = "send less context or smaller images"
 _UNKNOWN_FIELD = re.compile(r"unknown field `(.+)`")
 
 
@@ -69,13 +78,14 @@ def decode_request(body: bytes, encoding: Encoding) -> AnyRequest:
         Undecodable: It is no map, or an op, a field or a type is not in the protocol.
     """
     if len(body) > MAX_BODY_BYTES:
-        raise Undecodable(
-            BadRequest(
-                f"the request has {len(body)} bytes, the limit is {MAX_BODY_BYTES}",
-                hint="send less context or smaller images",
-            ),
-            None,
-        )
+        size = f"the request has {len(body)} bytes, the limit is {MAX_BODY_BYTES}"
+        raise Undecodable(BadRequest(size, hint=_SEND_LESS), None)
+    # MessagePack tells the length of an array before its content, JSON does not: millions of tiny
+    # messages would be built before they could be refused. Inside a JSON string the quotes are
+    # escaped, so this counts keys, and at most as many values.
+    if encoding is Encoding.JSON and body.count(b'"role"') > 2 * MAX_MESSAGES:
+        many = f"the request has more than {MAX_MESSAGES} messages"
+        raise Undecodable(BadRequest(many, hint=_SEND_LESS), None)
     try:
         request = _REQUESTS[encoding](body)
     except DECODE_ERRORS as exc:
@@ -108,16 +118,25 @@ def _explained(exc: Exception, body: bytes, encoding: Encoding) -> Undecodable:
     """Return what is wrong with *body*, and the id if it can be read."""
     try:
         header = _HEADERS[encoding](body)
+        op, version = _scalar(header.op, encoding), _scalar(header.v, encoding, PROTOCOL_VERSION)
+        given_id = _scalar(header.id, encoding)
     except DECODE_ERRORS:
         return Undecodable(_malformed(exc, encoding), None)
     try:
-        readable = msgspec.convert(header.id, IdOnWire)
+        readable = msgspec.convert(given_id, IdOnWire)
         known_id = int(readable) if isinstance(readable, float) else readable
     except msgspec.ValidationError:
         known_id = None
-    if header.v != PROTOCOL_VERSION:
-        return Undecodable(_unsupported(header.v), known_id)
-    return Undecodable(_misfit(exc, header), known_id)
+    if version != PROTOCOL_VERSION:
+        return Undecodable(_unsupported(version), known_id)
+    return Undecodable(_misfit(exc, op), known_id)
+
+
+def _scalar(raw: msgspec.Raw, encoding: Encoding, default: object = None) -> object:
+    """Return the value of *raw*, *default* if it is absent, and a placeholder if it is huge."""
+    if raw is _ABSENT:
+        return default
+    return _SCALARS[encoding](raw) if len(raw) <= _MAX_SCALAR_BYTES else ...
 
 
 def _malformed(exc: Exception, encoding: Encoding) -> BadRequest:
@@ -130,27 +149,27 @@ def _malformed(exc: Exception, encoding: Encoding) -> BadRequest:
     return BadRequest(f"the request is not {name}: {exc}", hint=f"send {wanted}")
 
 
-def _misfit(exc: Exception, header: _Header) -> BadRequest:
+def _misfit(exc: Exception, op: object) -> BadRequest:
     """Return what is wrong with a request that is a map with a readable header."""
-    if header.op is None:
+    if op is None:
         return BadRequest("the request has no `op`", hint=f"ops: {', '.join(REQUEST_TYPES)}")
-    if not isinstance(header.op, str):
+    if not isinstance(op, str):
         return BadRequest("`op` is not a string", hint=f"ops: {', '.join(REQUEST_TYPES)}")
-    cls = REQUEST_TYPES.get(header.op)
+    cls = REQUEST_TYPES.get(op)
     if cls is None:
-        close = nearest(header.op, REQUEST_TYPES)
+        close = nearest(op, REQUEST_TYPES)
         return BadRequest(
-            f"unknown op `{header.op[:64]}`",
+            f"unknown op `{op[:64]}`",
             hint=f"did you mean `{close}`?" if close else f"ops: {', '.join(REQUEST_TYPES)}",
         )
     if unknown := _UNKNOWN_FIELD.search(str(exc)):
         close = nearest(unknown[1], cls.__struct_fields__)
         fields = ", ".join(cls.__struct_fields__)
         return BadRequest(
-            f"unknown field `{unknown[1][:64]}` in `{header.op}`",
+            f"unknown field `{unknown[1][:64]}` in `{op}`",
             hint=f"did you mean `{close}`?" if close else f"fields: {fields}",
         )
-    return BadRequest(f"`{header.op}`: {exc}")
+    return BadRequest(f"`{op}`: {exc}")
 
 
 def _unsupported(version: object) -> UnsupportedVersion:

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import tracemalloc
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ from devsynthd.wire.codec import (
     request_id,
 )
 from devsynthd.wire.errors import BadRequest, DevsynthError, ErrorCode, error_classes
-from devsynthd.wire.limits import MAX_BODY_BYTES, MAX_SAFE_INTEGER
+from devsynthd.wire.limits import MAX_BODY_BYTES, MAX_MESSAGES, MAX_SAFE_INTEGER
 from devsynthd.wire.objects import ErrorInfo
 from devsynthd.wire.replies import Chunk, Error, ReceivedResult, Result
 from devsynthd.wire.requests import REQUEST_TYPES, Generate, List, Ping
@@ -208,3 +209,33 @@ def test_every_code_has_one_class_and_every_op_a_result() -> None:
     assert set(error_classes()) == set(ErrorCode)
     assert len(DevsynthError.__subclasses__()) == len(ErrorCode)
     assert set(RESULT_TYPES) == set(REQUEST_TYPES)
+
+
+@encodings
+def test_too_many_messages_are_refused(encoding: Encoding) -> None:
+    message = {"role": "user", "content": "x"}
+    fields = {"op": "generate", "id": 1, "messages": [message] * MAX_MESSAGES}
+
+    assert isinstance(decode_request(ENCODERS[encoding](fields), encoding), Generate)
+    fields["messages"] = [message] * (2 * MAX_MESSAGES + 1)
+    assert str(MAX_MESSAGES) in str(refused(ENCODERS[encoding](fields)).reason)
+
+
+@encodings
+def test_the_text_of_a_message_is_not_mistaken_for_messages(encoding: Encoding) -> None:
+    body = ENCODERS[encoding]({"op": "generate", "id": 1, "prompt": '"role":' * 3 * MAX_MESSAGES})
+
+    assert isinstance(decode_request(body, encoding), Generate)
+
+
+@encodings
+def test_what_stands_for_an_id_is_not_built_when_it_is_huge(encoding: Encoding) -> None:
+    body = ENCODERS[encoding]({"op": "ping", "id": [{}] * 2**20})
+
+    tracemalloc.start()
+    error = refused(body)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert error.request_id is None
+    assert peak_bytes < 2**20
