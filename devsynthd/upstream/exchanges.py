@@ -61,8 +61,8 @@ class Exchanges:
             await asyncio.wait({done})
         except asyncio.CancelledError:
             hang_up()
-            if not job.cancel():
-                await asyncio.wait({done}, timeout=HANG_UP_S)
+            job.cancel()  # it may not have begun
+            await asyncio.wait({done}, timeout=HANG_UP_S)
             raise
         if done.cancelled():  # by close(), before a thread was free
             raise _given_up()

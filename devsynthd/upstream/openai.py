@@ -97,10 +97,10 @@ class OpenAIUpstream:
                 hint="The server may be busy: try again.",
             ) from None
 
-    async def chat(
-        self, chat: Chat, relay: Relay[Delta], sent: Callable[[], None] = lambda: None
-    ) -> Ending:
+    async def chat(self, chat: Chat, relay: Relay[Delta], sent: Callable[[], None]) -> Ending:
         """Put the deltas of the answer into *relay* as they come; return how it ended.
+
+        *sent* is called first: of up to *max_threads* chats none waits for a thread.
 
         Raises:
             DevsynthError: As ``Upstream.chat`` says; ``cancelled`` if *relay* was closed.

@@ -27,7 +27,11 @@ class UpstreamServer:
     """The server; a context manager that stops it and waits for its thread."""
 
     def __init__(
-        self, models: Sequence[str] = ("m",), *, tls: ssl.SSLContext | None = None
+        self,
+        models: Sequence[str] = ("m",),
+        *,
+        tls: ssl.SSLContext | None = None,
+        port: int = 0,
     ) -> None:
         self.models = list(models)
         self.models_reply: Reply | None = None
@@ -37,8 +41,9 @@ class UpstreamServer:
         self._arrived = threading.Condition()
         self._connections = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
         self._loop = asyncio.new_event_loop()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=512)
         self._thread = threading.Thread(target=self._run, name="upstream-server")
         self._stop = asyncio.Event()
 
@@ -57,13 +62,13 @@ class UpstreamServer:
     def generations(self) -> list[Exchange]:
         """The POST requests so far, in the order of their arrival."""
         with self._arrived:
-            return [exchange for exchange in self._exchanges if exchange.method == "POST"]
+            return self._posts()
 
     @property
     def lists(self) -> list[Exchange]:
         """The GET requests so far."""
         with self._arrived:
-            return [exchange for exchange in self._exchanges if exchange.method == "GET"]
+            return self._gets()
 
     def wait_generation(self, number: int = 1, timeout_s: float = WAIT_S) -> Exchange:
         """Return the generation *number* (from 1) once it has arrived."""
@@ -71,6 +76,13 @@ class UpstreamServer:
             arrived = self._arrived.wait_for(lambda: len(self._posts()) >= number, timeout_s)
             assert arrived, f"generation {number} has not come in {timeout_s} s"
             return self._posts()[number - 1]
+
+    def wait_list(self, number: int = 1, timeout_s: float = WAIT_S) -> Exchange:
+        """Return the list *number* (from 1) once it has been asked for."""
+        with self._arrived:
+            arrived = self._arrived.wait_for(lambda: len(self._gets()) >= number, timeout_s)
+            assert arrived, f"list {number} has not been asked for in {timeout_s} s"
+            return self._gets()[number - 1]
 
     def wait_disconnected(self, number: int = 1, timeout_s: float = WAIT_S) -> float:
         """Return when (``time.monotonic``) the client hung up on the generation *number*."""
@@ -103,6 +115,9 @@ class UpstreamServer:
     def _posts(self) -> list[Exchange]:
         return [exchange for exchange in self._exchanges if exchange.method == "POST"]
 
+    def _gets(self) -> list[Exchange]:
+        return [exchange for exchange in self._exchanges if exchange.method == "GET"]
+
     def _run(self) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
             runner.run(self._serve())
@@ -114,21 +129,33 @@ class UpstreamServer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for writer in list(self._writers):
+            await self._hang_up(writer)
 
-    async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # No coroutine: that of a connection which comes as the server stops would never start,
+        # and nothing would close it.
         self._connections += 1
-        task = asyncio.current_task()
-        assert task is not None
+        self._writers.add(writer)
+        task = self._loop.create_task(self._converse(self._connections, reader, writer))
         self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _converse(
+        self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         try:
-            await self._talk(self._connections, reader, writer)
+            await self._talk(number, reader, writer)
         except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
             pass  # the client left, or the server stops
         finally:
-            self._tasks.discard(task)
-            writer.close()
-            with contextlib.suppress(ConnectionError):
-                await writer.wait_closed()
+            await self._hang_up(writer)
+
+    async def _hang_up(self, writer: asyncio.StreamWriter) -> None:
+        self._writers.discard(writer)
+        writer.close()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
 
     async def _talk(
         self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter

@@ -1,4 +1,6 @@
 import asyncio
+import contextlib
+import socket
 import sys
 import time
 from pathlib import Path
@@ -8,10 +10,12 @@ import pytest
 
 from devsynthd.upstream.connections import is_loopback
 from devsynthd.wire.errors import DevsynthError, ErrorCode
+from tests.support.upstream_exchange import Exchange
 from tests.support.upstream_replies import (
     Reply,
     html,
     in_turn,
+    piece,
     raw,
     redirect,
     reset_after,
@@ -89,6 +93,25 @@ def test_only_idle_time_counts(server: UpstreamServer) -> None:
             for _ in range(5):
                 await ask(upstream)
                 clock.now_s += 3
+
+    asyncio.run(run())
+    assert {exchange.connection for exchange in server.generations} == {1}
+
+
+def test_the_end_of_a_body_may_come_a_little_after_its_last_event(server: UpstreamServer) -> None:
+    async def late_end(exchange: Exchange) -> None:
+        await exchange.head()
+        await exchange.event(piece("x", finish_reason="stop"))
+        await exchange.event("[DONE]")
+        await asyncio.sleep(0.002)  # the pace of this server, nothing waits for it
+        await exchange.end()
+
+    server.script.extend([late_end] * 5)
+
+    async def run() -> None:
+        async with upstream_at(server.url) as upstream:
+            for _ in range(5):
+                await ask(upstream)
 
     asyncio.run(run())
     assert {exchange.connection for exchange in server.generations} == {1}
@@ -256,6 +279,20 @@ def test_what_is_this_machine(host: str) -> None:
 @pytest.mark.parametrize("host", ["192.168.0.1", "models.example", "localhost.example", ""])
 def test_what_is_another_machine(host: str) -> None:
     assert not is_loopback(host)
+
+
+def test_localhost_is_ipv4_first(server: UpstreamServer) -> None:
+    with contextlib.ExitStack() as stack:
+        try:
+            other = stack.enter_context(
+                socket.create_server(("::1", server.port), family=socket.AF_INET6)
+            )
+        except OSError:
+            pytest.skip("this machine has no IPv6")
+        assert _listed(server.url.replace("127.0.0.1", "localhost")) == ["m"]
+        other.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        with pytest.raises(BlockingIOError):
+            other.accept()
 
 
 def test_nobody_there_is_told_with_the_address_and_what_to_check() -> None:
