@@ -135,6 +135,8 @@ class UpstreamServer:
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # No coroutine: that of a connection which comes as the server stops would never start,
         # and nothing would close it.
+        # asyncio does so itself only for sockets that were made with the protocol's number.
+        writer.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._connections += 1
         self._writers.add(writer)
         task = self._loop.create_task(self._converse(self._connections, reader, writer))
