@@ -31,7 +31,7 @@ from devsynthd.settings.base_url import upstream_base
 from devsynthd.settings.schema import Settings
 from devsynthd.settings.sources import Loaded
 from devsynthd.transport.claim import Claim
-from devsynthd.transport.router import Router
+from devsynthd.transport.router import STALL_S, Router
 from devsynthd.upstream.base import Upstream
 from devsynthd.upstream.embedded import EmbeddedUpstream
 from devsynthd.upstream.engine import Engine, EngineConfig
@@ -48,7 +48,10 @@ SWITCH_INTERVAL_S = 0.0005
 
 
 class Plan(Struct, frozen=True, kw_only=True):
-    """All that one run of the daemon is made from. *weights* null: there is no engine."""
+    """All that one run of the daemon is made from. *weights* null: there is no engine.
+
+    A client that has not read for *stall_s* seconds loses what it asked for.
+    """
 
     loaded: Loaded
     config_path: Path
@@ -56,6 +59,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     cache_dir: Path
     weights: Path | None
     warnings: tuple[str, ...] = ()
+    stall_s: float = STALL_S
 
 
 class Daemon:
@@ -64,7 +68,7 @@ class Daemon:
     def __init__(self, plan: Plan, ready: Callable[[], None] = lambda: None) -> None:
         self._plan, self._ready = plan, ready
         self._settings = plan.loaded.settings
-        self._stopping: asyncio.Event | None = None
+        self._stopping = asyncio.Event()
         self._grace_s = self._settings.daemon_shutdown_grace
         self._fault: BaseException | None = None
 
@@ -72,8 +76,7 @@ class Daemon:
         """Drain and end (on the event loop); *grace_s* overrides the setting."""
         if grace_s is not None:
             self._grace_s = grace_s
-        if self._stopping is not None:
-            self._stopping.set()
+        self._stopping.set()
 
     async def run(self) -> None:
         """Serve until ``stop``, then let what runs finish.
@@ -82,7 +85,6 @@ class Daemon:
             ClaimRefused: The socket cannot be had.
         """
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        self._stopping = asyncio.Event()
         asyncio.get_running_loop().set_exception_handler(self._broken)
         with Claim(self._plan.address.path) as claim:
             async with asyncio.TaskGroup() as tasks:
@@ -92,7 +94,6 @@ class Daemon:
 
     async def _serve(self, claim: Claim, tasks: asyncio.TaskGroup) -> None:
         settings, plan = self._settings, self._plan
-        stop = self._stopping or asyncio.Event()
         wake = asyncio.Event()
         engine = self._engine(wake.set)
         upstream = engine if settings.llm_provider == "embedded" and engine else self._upstream()
@@ -115,14 +116,14 @@ class Daemon:
         poller = Poller(upstream, catalog, pace, Presence(), tasks, wake)
         keeper = Keeper(catalog, file)
         reception = self._reception(catalog, poller, upstream, engine, tasks)
-        router = Router(reception, max_message_bytes=MAX_MESSAGE_BYTES)
+        router = Router(reception, max_message_bytes=MAX_MESSAGE_BYTES, stall_s=plan.stall_s)
         background = [tasks.create_task(poller.run()), tasks.create_task(keeper.run())]
         try:
             router.bind(plan.address.endpoint)
             claim.bound()
             logger.info("listening on %s", plan.address.path)
             self._ready()
-            await stop.wait()
+            await self._stopping.wait()
             logger.info("draining: what runs has %g s to finish", self._grace_s)
             await reception.drain(self._grace_s)
         finally:

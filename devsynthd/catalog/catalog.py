@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from devsynthd.catalog.choice import Wishes, select
 from devsynthd.upstream.base import Listing
-from devsynthd.wire.errors import DevsynthError, UpstreamTimeout, UpstreamUnavailable
+from devsynthd.wire.errors import DevsynthError, UpstreamUnavailable
 from devsynthd.wire.objects import Failure, Model, Provider, Selection, Source
 
 logger = logging.getLogger(__name__)
@@ -89,7 +89,8 @@ class Catalog:
         """Note that the upstream could not be listed; the last good list stays, as a stale one."""
         self.error, self.stale = error, True
         self.failures += 1
-        self._reachable = not isinstance(error, UpstreamUnavailable | UpstreamTimeout)
+        # A server that is slow to list may well be generating: only a refusal counts.
+        self._reachable = not isinstance(error, UpstreamUnavailable)
         if self._announced is not False:
             logger.warning("no model list: %s", error)
         self._announced = False
@@ -104,7 +105,7 @@ class Catalog:
 
     @property
     def reachable(self) -> bool:
-        """Whether the upstream answered the last poll, be it with an error."""
+        """Whether the upstream took the last poll, be it only to answer with an error."""
         return self._reachable
 
     @property

@@ -67,7 +67,7 @@ def select(
 
 
 def _named(models: Sequence[Model] | None, wishes: Wishes, *, reachable: bool) -> Selection:
-    listed = None if models is None else any(model.id == wishes.named for model in models)
+    listed = None if models is None else is_listed(wishes.named or "", models)
     why = "set by select" if wishes.selected else "set by llm_model"
     if not reachable:
         listed = False
@@ -92,17 +92,23 @@ def answering_model(selection: Selection, address: str) -> str:
     return selection.model
 
 
+def is_listed(name: str, models: Sequence[Model]) -> bool:
+    """Return whether *name* is, to the letter, one of *models* or of their instances."""
+    return any(
+        name == model.id or any(name == instance.id for instance in model.instances)
+        for model in models
+    )
+
+
 def require_listed(name: str, models: Sequence[Model], address: str) -> None:
-    """Check that *name* is one of *models* or of their instances, to the letter.
+    """Check that *name* is one of *models*, as ``is_listed`` has it.
 
     Raises:
         ModelNotFound: It is not; ``details.near`` has ids that are spelled alike.
     """
-    known = [model.id for model in models]
-    instances = [instance.id for model in models for instance in model.instances]
-    if name in known or name in instances:
+    if is_listed(name, models):
         return
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    near = difflib.get_close_matches(name, [model.id for model in models], n=3, cutoff=0.5)
     meant = f"did you mean {', '.join(near)}? " if near else ""
     raise ModelNotFound(
         f"the model {name} is not in the list of {address}",

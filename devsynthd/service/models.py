@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from devsynthd.catalog.catalog import Catalog
-from devsynthd.catalog.choice import require_listed
+from devsynthd.catalog.choice import is_listed, require_listed
 from devsynthd.catalog.poller import Poller
 from devsynthd.service.call import Call
 from devsynthd.wire.errors import UpstreamUnavailable
@@ -132,7 +132,7 @@ class ModelsService:
         )
 
     def _lists(self, name: str) -> bool:
-        return any(model.id == name for model in self._catalog.view.models or ())
+        return is_listed(name, self._catalog.view.models or ())
 
 
 def filtered(models: tuple[Model, ...], request: List) -> tuple[Model, ...]:

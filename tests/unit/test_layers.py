@@ -1,0 +1,70 @@
+"""Which room may import which: requests travel one way, and imports with them."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+ROOMS = {
+    "wire": set[str](),
+    "transport": {"wire"},
+    "settings": {"wire"},
+    "host": {"wire"},
+    "upstream": {"wire"},
+    "catalog": {"wire", "upstream"},
+    "scheduling": {"wire"},
+    "service": {"wire", "catalog", "scheduling", "upstream", "settings", "host"},
+}
+"""What each room of the daemon may import besides itself."""
+
+EVERYWHERE = {"daemon.py", "__main__.py"}
+"""The modules that know every room."""
+
+CLIENT_MAY_IMPORT = {"", "wire", "settings", "host"}  # "" is the package itself: the version
+
+
+def imported(file: Path) -> Iterator[str]:
+    """Yield the full name of each module that *file* imports, and of each name from a package."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{file}:{node.lineno}: imports are absolute here"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def rooms_imported(file: Path) -> set[str]:
+    """Return the rooms of devsynthd that *file* imports; "" is the package itself."""
+    parts = [name.split(".") for name in imported(file)]
+    rooms = {each[1] if len(each) > 1 else "" for each in parts if each[0] == "devsynthd"}
+    return {"" if room == "__version__" else room for room in rooms}
+
+
+def files(folder: str) -> list[Path]:
+    return sorted((ROOT / folder).rglob("*.py"))
+
+
+def relative(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("file", files("devsynthd"), ids=relative)
+def test_no_room_imports_upstairs(file: Path) -> None:
+    room, *inside = file.relative_to(ROOT / "devsynthd").parts
+    assert not any(name.split(".")[0] == "devsynthctl" for name in imported(file))
+    if inside:
+        assert rooms_imported(file) <= ROOMS[room] | {room, ""}
+    elif room not in EVERYWHERE:
+        assert rooms_imported(file) == set()
+
+
+@pytest.mark.parametrize("file", files("devsynthctl"), ids=relative)
+def test_the_client_imports_only_what_is_meant_for_it(file: Path) -> None:
+    assert rooms_imported(file) <= CLIENT_MAY_IMPORT
+
+
+def test_the_package_itself_is_cheap() -> None:
+    assert set(imported(ROOT / "devsynthd" / "__init__.py")) == set()
