@@ -35,7 +35,7 @@ class DevsynthError(Exception):
     want to know (JSON-like values only).
     """
 
-    code: ClassVar[ErrorCode]
+    code: ClassVar[str]
     retryable: ClassVar[bool] = False
 
     def __init__(
@@ -178,5 +178,9 @@ class Internal(DevsynthError):
 
 
 def error_classes() -> dict[ErrorCode, type[DevsynthError]]:
-    """Return the class of each code."""
-    return {cls.code: cls for cls in DevsynthError.__subclasses__()}
+    """Return the class of each code that a daemon may send."""
+    return {
+        ErrorCode(cls.code): cls
+        for cls in DevsynthError.__subclasses__()
+        if isinstance(cls.code, ErrorCode)
+    }

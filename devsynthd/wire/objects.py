@@ -14,18 +14,13 @@ RequestState = Literal[
 
 
 class Warn(Struct, frozen=True):
-    """Something that the caller should know although the request succeeded."""
+    """Something that the caller should know although the request succeeded.
 
-    code: Literal[
-        "stale",
-        "fallback",
-        "other_model",
-        "truncated",
-        "env_override",
-        "not_listed",
-        "state_unknown",
-        "not_persisted",
-    ]
+    *code* is one of ``stale``, ``fallback``, ``other_model``, ``truncated``, ``env_override``,
+    ``not_listed``, ``state_unknown`` and ``not_persisted``; clients take new ones.
+    """
+
+    code: str
     message: str
 
 

@@ -22,7 +22,14 @@ Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 ModelId = Annotated[str, Meta(min_length=1, max_length=1024)]
 
 
-class Request(Struct, frozen=True, kw_only=True, tag_field="op", forbid_unknown_fields=True):
+class Request(
+    Struct,
+    frozen=True,
+    kw_only=True,
+    tag_field="op",
+    forbid_unknown_fields=True,
+    omit_defaults=True,  # an older daemon takes what a newer client does not use
+):
     """Base of all requests. *id* is the client's choice, unique among its running requests."""
 
     id: IdOnWire

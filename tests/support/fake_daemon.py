@@ -1,14 +1,18 @@
 """A daemon that a test scripts: a real ROUTER socket on which every reply is written out."""
 
 import queue
+import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import msgspec
 import zmq
+
+from devsynthd.wire.codec import decode_request, encoding_of
+from devsynthd.wire.requests import Request
 
 PATIENCE_MS = 10_000
 
@@ -29,6 +33,7 @@ class FakeDaemon:
         self._fault: BaseException | None = None
         self._router: zmq.Socket[bytes] | None = None
         self._monitor: zmq.Socket[bytes]
+        self._knocked = False
         self._peer_of: dict[object, bytes] = {}
         self.seen: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         """All requests, in the order in which they came."""
@@ -58,7 +63,9 @@ class FakeDaemon:
         """Bind the socket, as a daemon does when it starts."""
         self._router = self._context.socket(zmq.ROUTER)
         self._router.set(zmq.SNDHWM, 0)
-        self._monitor = self._router.get_monitor_socket(int(zmq.EVENT_DISCONNECTED))
+        self._monitor = self._router.get_monitor_socket(
+            int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_DISCONNECTED)
+        )
         self._router.bind(f"ipc://{self._path}")
 
     def hang_up(self) -> None:
@@ -75,11 +82,20 @@ class FakeDaemon:
         poller = zmq.Poller()
         poller.register(self._router, zmq.POLLIN)
         poller.register(self._monitor, zmq.POLLIN)
-        ready = dict(poller.poll(PATIENCE_MS))
-        if self._router in ready:
-            cancel = self._read()
-            assert (cancel["op"], cancel["target"]) == ("cancel", request["id"])
-        assert ready, "the request was not cancelled"
+        while ready := dict(poller.poll(PATIENCE_MS)):
+            if self._router in ready:
+                cancel = self._read()
+                assert (cancel["op"], cancel["target"]) == ("cancel", request["id"])
+                return
+            if self._a_client_left():
+                return
+        raise AssertionError("the request was not cancelled")
+
+    def _a_client_left(self) -> bool:
+        """Read one event of the monitor; who hangs up before the handshake was no client."""
+        (event,) = struct.unpack_from("=H", self._monitor.recv_multipart()[0])
+        was_client, self._knocked = not self._knocked, event != zmq.EVENT_DISCONNECTED
+        return was_client and event == zmq.EVENT_DISCONNECTED
 
     def receive(self) -> dict[str, Any]:
         """Return the next request."""
@@ -107,7 +123,7 @@ class FakeDaemon:
         error = {"code": code, "message": f"it is {code}", "retryable": False} | fields
         self.send({"type": "error", "id": request["id"], "error": error})
 
-    def serve(self, results: dict[str, object]) -> None:
+    def serve(self, results: Mapping[str, object]) -> None:
         """Answer every request by its op with the same results, until the test ends."""
         assert self._router
         while not self._stopping.is_set():
@@ -118,7 +134,7 @@ class FakeDaemon:
     def _read(self) -> dict[str, Any]:
         assert self._router
         peer, body = self._router.recv_multipart()
-        request: dict[str, Any] = msgspec.msgpack.decode(body)
+        request = _with_defaults(decode_request(body, encoding_of(body)))
         self._peer_of[request["id"]] = peer
         self.seen.put(request)
         return request
@@ -130,3 +146,11 @@ class FakeDaemon:
             self._fault = exc
         if self._router:
             self.hang_up()
+
+
+def _with_defaults(request: Request) -> dict[str, Any]:
+    """Return all fields of *request*, also those that were not sent."""
+    fields = {name: getattr(request, name) for name in request.__struct_fields__}
+    return {"op": request.__struct_config__.tag} | {
+        name: msgspec.to_builtins(value) for name, value in fields.items()
+    }

@@ -85,7 +85,7 @@ SELECTED: dict[str, Any] = {
 }
 
 
-def model(id: str, **fields: object) -> dict[str, Any]:  # noqa: A002 - the protocol's word
+def model(id: str, **fields: object) -> dict[str, Any]:
     """Return a model of the list."""
     return {"id": id, "name": id.title(), "kind": "llm"} | fields
 

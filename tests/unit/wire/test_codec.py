@@ -207,7 +207,8 @@ def test_a_client_skips_reply_fields_that_it_does_not_know() -> None:
 
 def test_every_code_has_one_class_and_every_op_a_result() -> None:
     assert set(error_classes()) == set(ErrorCode)
-    assert len(DevsynthError.__subclasses__()) == len(ErrorCode)
+    told = [cls for cls in DevsynthError.__subclasses__() if isinstance(cls.code, ErrorCode)]
+    assert len(told) == len(ErrorCode)
     assert set(RESULT_TYPES) == set(REQUEST_TYPES)
 
 

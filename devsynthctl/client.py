@@ -1,0 +1,231 @@
+"""The blocking client: one method an operation of the protocol, typed results, typed errors."""
+
+import os
+from collections.abc import Mapping, Sequence
+from types import TracebackType
+from typing import Any, Literal, Self, TypedDict, Unpack
+
+import msgspec
+from msgspec import Raw
+
+from devsynthctl.call import UNSENT, Call, read_result
+from devsynthctl.link import Link
+from devsynthctl.stream import Stream
+from devsynthd import __version__
+from devsynthd.wire.errors import BadRequest, DevsynthError
+from devsynthd.wire.replies import ReceivedResult
+from devsynthd.wire.requests import (
+    Cancel,
+    Generate,
+    List,
+    Message,
+    Ping,
+    Request,
+    RequestId,
+    Select,
+    Shutdown,
+    Status,
+)
+from devsynthd.wire.results import (
+    CancelOutcome,
+    Completion,
+    Models,
+    Pong,
+    Selected,
+    StatusReport,
+)
+
+
+class GenerateOptions(TypedDict, total=False):
+    """What a generation may be asked besides its prompt; what is left out, the daemon decides.
+
+    *messages* is context in OpenAI form, put before the prompt; *wait* is how many seconds an
+    unavailable upstream is waited for; *fallback* false never takes the embedded engine instead.
+    """
+
+    messages: Sequence[Message | Mapping[str, Any]]
+    system: str | None
+    model: str | None
+    max_tokens: int | None
+    temperature: float | None
+    wait: float
+    fallback: bool | None
+
+
+class Client:
+    """A connection to the daemon, made when the first request needs it.
+
+    To be used by one thread at a time, and not across a fork. Every method takes *timeout*, the
+    seconds until the request's deadline; null takes that of the client. A request that the daemon
+    refuses because it shuts down is sent again within that time, or within 10 s.
+
+    All methods raise `DevsynthError`: a class of `devsynthd.wire.errors` for what the daemon
+    tells, of `devsynthctl.errors` for what it cannot tell.
+
+    Args:
+        address: The daemon's socket, as ``ipc://PATH`` or a path; null: where the daemon is found
+            without being told (``DEVSYNTH_SOCKET``, else the user's runtime folder).
+        timeout: Seconds until the deadline of requests that have none of their own; null: none.
+        name: Name and version of the program, at most 64 characters, for the daemon's log.
+
+    Raises:
+        ConfigInvalid: *address* cannot be the daemon's.
+    """
+
+    def __init__(
+        self,
+        address: str | os.PathLike[str] | None = None,
+        *,
+        timeout: float | None = None,
+        name: str = f"devsynthctl/{__version__}",
+    ) -> None:
+        self._link = Link(address, name)
+        self._timeout_s = timeout
+
+    def connect(self, wait: float = 0) -> None:
+        """Connect now; *wait* is how many seconds the daemon may take to appear."""
+        self._link.wait(wait, self._timeout_s)
+
+    def ping(self, *, timeout: float | None = None) -> Pong:
+        """Ask whether the daemon answers, and what it speaks."""
+        return read_result(self.ask(Ping(id=UNSENT), timeout=timeout), Pong)
+
+    def status(self, *, timeout: float | None = None) -> StatusReport:
+        """Ask how the daemon is."""
+        return read_result(self.ask(Status(id=UNSENT), timeout=timeout), StatusReport)
+
+    def list(
+        self,
+        *,
+        refresh: bool = False,
+        max_age: float | None = None,
+        since: int | None = None,
+        loaded: bool = False,
+        kind: Literal["llm", "embedding"] | None = None,
+        timeout: float | None = None,
+    ) -> Models:
+        """List the models.
+
+        Args:
+            refresh: Ask the upstream first.
+            max_age: Ask it first if the list is older than so many seconds.
+            since: A generation: answer as soon as the current one differs, at *timeout* anyway.
+            loaded: Only what is known to be loaded.
+            kind: Only models of this kind; ``llm`` includes unknown ones.
+            timeout: Seconds until the deadline.
+        """
+        request = List(
+            id=UNSENT, refresh=refresh, max_age=max_age, since=since, loaded=loaded, kind=kind
+        )
+        return read_result(self.ask(request, timeout=timeout), Models)
+
+    def select(
+        self,
+        model: str | None,
+        *,
+        persist: bool = True,
+        force: bool = False,
+        timeout: float | None = None,
+    ) -> Selected:
+        """Choose the model that answers when a request names none; null chooses automatically.
+
+        Args:
+            model: Its id.
+            persist: Write it to the daemon's configuration.
+            force: Take it even if the upstream does not list it.
+            timeout: Seconds until the deadline.
+        """
+        request = Select(id=UNSENT, model=model, persist=persist, force=force)
+        return read_result(self.ask(request, timeout=timeout), Selected)
+
+    def generate(
+        self,
+        prompt: str | None = None,
+        *,
+        timeout: float | None = None,
+        **options: Unpack[GenerateOptions],
+    ) -> Completion:
+        """Return the answer to *prompt*, or to the last of the messages, once it is complete."""
+        request = generate_request(prompt, stream=False, **options)
+        return read_result(self.ask(request, timeout=timeout), Completion)
+
+    def stream(
+        self,
+        prompt: str | None = None,
+        *,
+        timeout: float | None = None,
+        **options: Unpack[GenerateOptions],
+    ) -> Stream:
+        """Return the same answer as an iterator over its chunks, as they come."""
+        return self.open(generate_request(prompt, stream=True, **options), timeout=timeout)
+
+    def cancel(
+        self,
+        target: RequestId | None = None,
+        *,
+        request: int | None = None,
+        timeout: float | None = None,
+    ) -> bool:
+        """Cancel a stream of this client by its id, or any request by the daemon's number for it.
+
+        Return whether there was something to cancel.
+        """
+        raw = self.ask(Cancel(id=UNSENT, target=target, request=request), timeout=timeout)
+        return read_result(raw, CancelOutcome).cancelled
+
+    def shutdown(self, grace: float | None = None, *, timeout: float | None = None) -> None:
+        """Have the daemon exit; what runs may go on for *grace* seconds (null: its setting)."""
+        self.ask(Shutdown(id=UNSENT, grace=grace), timeout=timeout)
+
+    def ask(self, request: Request, *, timeout: float | None = None) -> Raw:
+        """Send *request*, whatever its id, and return its result as it came, in MessagePack."""
+        call = self._call(request, timeout)
+        try:
+            reply = call.next()
+            while not isinstance(reply, ReceivedResult):
+                reply = call.next()
+        except DevsynthError:
+            raise  # that ended it
+        except BaseException:
+            call.cancel()
+            raise
+        call.close()
+        return reply.result
+
+    def open(self, request: Generate, *, timeout: float | None = None) -> Stream:
+        """Send *request*, whatever its id, and return its answer as a stream."""
+        return Stream(self._call(request, timeout))
+
+    def close(self) -> None:
+        """Hang up: the daemon drops what is under way. A later request connects again."""
+        self._link.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _call(self, request: Request, timeout: float | None) -> Call:
+        return Call(self._link, request, self._timeout_s if timeout is None else timeout)
+
+
+def generate_request(
+    prompt: str | None, *, stream: bool, **options: Unpack[GenerateOptions]
+) -> Generate:
+    """Return the request for a generation.
+
+    Raises:
+        BadRequest: A message is not in OpenAI form.
+    """
+    given: dict[str, Any] = {**options}
+    try:
+        messages = [msgspec.convert(each, Message) for each in given.pop("messages", ())]
+    except msgspec.ValidationError as exc:
+        raise BadRequest(f"a message is not in OpenAI form: {exc}") from exc
+    return Generate(id=UNSENT, prompt=prompt, stream=stream, messages=messages, **given)

@@ -1,0 +1,1 @@
+"""The commands, a file a family: parse, ask, print."""

@@ -1,0 +1,106 @@
+"""``models`` and ``select``: what there is, and what answers."""
+
+import sys
+from typing import Literal
+
+import click
+
+from devsynthctl.app import App
+from devsynthctl.call import UNSENT, read_result
+from devsynthctl.client import Client
+from devsynthctl.options import as_json
+from devsynthctl.render.models import COLUMNS, LONG_COLUMNS, chat_models, choice, menu, row
+from devsynthctl.render.text import cell, printable
+from devsynthd.wire.requests import List, Select
+from devsynthd.wire.results import Models, Selected
+
+
+@click.command()
+@click.option("--refresh", is_flag=True, help="Ask the upstream first.")
+@click.option("--loaded", is_flag=True, help="Only models that are known to be loaded.")
+@click.option("--kind", type=click.Choice(["llm", "embedding"]), help="Only models of this kind.")
+@click.option("-q", "--quiet", is_flag=True, help="Only the ids, one a line.")
+@as_json
+@click.pass_obj
+def models(
+    app: App,
+    *,
+    refresh: bool,
+    loaded: bool,
+    kind: Literal["llm", "embedding"] | None,
+    quiet: bool,
+) -> None:
+    """List the models.
+
+    The context is in tokens: that of the loaded model, else the longest possible one. The selected
+    model is marked with a *. Piped, the columns are separated by tabs, and the mark is in the last.
+    """
+    with app.client() as client:
+        result = client.ask(List(id=UNSENT, refresh=refresh, loaded=loaded, kind=kind))
+
+    def show() -> None:
+        listing = read_result(result, Models)
+        if quiet:
+            app.print("".join(f"{cell(model.id)}\n" for model in listing.models))
+        else:
+            app.print_table(COLUMNS, map(row, listing.models), LONG_COLUMNS)
+        app.warn(listing.warnings)
+
+    app.answer(result, show)
+
+
+@click.command()
+@click.argument("model", required=False)
+@click.option("--auto", is_flag=True, help="Let the daemon choose, a loaded model first.")
+@click.option("--force", is_flag=True, help="Take MODEL even if the upstream does not list it.")
+@click.option("--no-persist", is_flag=True, help="Only until the daemon ends; do not write it.")
+@as_json
+@click.pass_obj
+def select(app: App, *, model: str | None, auto: bool, force: bool, no_persist: bool) -> None:
+    """Choose the MODEL that answers when a request names none.
+
+    Without MODEL, on a terminal, the models are numbered and you are asked.
+    """
+    if auto and model is not None:
+        raise click.UsageError("give MODEL or --auto, not both")
+    asks = model is None and not auto
+    if asks and not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise click.UsageError(
+            "which model? Give its id (`devsynthctl models -q` lists them) or --auto"
+        )
+    with app.client() as client:
+        if asks:
+            model = _ask(app, client)
+            if model is None:
+                return
+        request = Select(id=UNSENT, model=model, persist=not no_persist, force=force)
+        result = client.ask(request)
+
+    def show() -> None:
+        outcome = read_result(result, Selected)
+        chosen = outcome.selection
+        app.print(printable(f"{chosen.model or 'no model'} ({chosen.how}: {chosen.reason})\n"))
+        app.warn(outcome.warnings)
+
+    app.answer(result, show)
+
+
+def _ask(app: App, client: Client) -> str | None:
+    """Return the model that a person chooses from the list, null to leave it as it is."""
+    listing = client.list()
+    app.warn(listing.warnings)
+    candidates = chat_models(listing.models)
+    if not candidates:
+        raise click.UsageError("there is no model to choose: the upstream lists none")
+    for line in menu(candidates):
+        click.echo(printable(line), err=True)
+    ids = [model.id for model in candidates]
+    while True:
+        answer = click.prompt(
+            "Number or id (empty: leave it as it is)", default="", show_default=False, err=True
+        ).strip()
+        if not answer:
+            return None
+        if chosen := choice(answer, ids):
+            return chosen
+        click.echo(f"There is no {printable(answer)} in the list.", err=True)

@@ -1,0 +1,160 @@
+"""The command as a person sees it, on a terminal."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pexpect
+import pytest
+
+from tests.support.fake_daemon import FakeDaemon
+from tests.support.replies import SELECTED, STATUS, completion, model, models
+
+WIDTH = 120
+
+
+@contextmanager
+def on_terminal(command: list[str], *args: str) -> Iterator["pexpect.spawn[str]"]:
+    """Run the command on a terminal of its own, to its end."""
+    child = pexpect.spawn(
+        command[0],
+        [*command[1:], *args],
+        env={**os.environ, "TERM": "xterm-256color"},  # a dumb one would be taken for 80 wide
+        dimensions=(40, WIDTH),
+        encoding="utf-8",
+        timeout=10,
+    )
+    try:
+        yield child
+    finally:
+        child.close(force=True)
+
+
+def shown(command: list[str], *args: str) -> str:
+    """Return what the command leaves on the terminal, its own line ends as newlines."""
+    with on_terminal(command, *args) as child:
+        output: str = child.read()
+    return output.replace("\r\n", "\n")
+
+
+LISTING = models(
+    model("evil", name="a\x1b]0;owned\x07b", owner="[bold]me[/]", loaded=True, selected=True),
+    model("a/very-long-name-" + "x" * 10, name="Long", loaded=False, quantization="Q4_K_M"),
+)
+
+
+def test_models_are_a_table_with_the_selected_one_marked(
+    command: list[str], socket_path: Path
+) -> None:
+    with FakeDaemon(socket_path, lambda daemon: daemon.serve({"list": LISTING})):
+        lines = shown(command, "--no-color", "models").splitlines()
+
+    header, evil, long = lines
+    assert header.split() == ["id", "name", "owner", "kind", "state", "context", "quantization"]
+    assert "* " in evil
+    assert "[bold]me[/]" in evil
+    assert "a␛]0;owned␇b" in evil
+    assert "\x1b]" not in evil
+    assert "not loaded" in long
+    assert "Q4_K_M" in long
+
+
+def test_colours_are_left_out_when_asked(
+    command: list[str], socket_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with FakeDaemon(socket_path, lambda daemon: daemon.serve({"list": LISTING})):
+        with_bold = shown(command, "models")
+        monkeypatch.setenv("NO_COLOR", "1")
+        without = shown(command, "models")
+    assert "\x1b[1m" in with_bold
+    assert "\x1b" not in without
+
+
+def test_a_long_id_is_folded_and_not_cut(command: list[str], socket_path: Path) -> None:
+    name = "m" * (WIDTH + 20)
+    with FakeDaemon(socket_path, lambda daemon: daemon.serve({"list": models(model(name))})):
+        output = shown(command, "models")
+    assert output.count("m") >= len(name)
+    assert "…" not in output
+
+
+def test_generated_text_cannot_command_the_terminal(command: list[str], socket_path: Path) -> None:
+    text = "plain\x1b[2J\r\x9b31m\u202e\x08 done"
+
+    def script(daemon: FakeDaemon) -> None:
+        request = daemon.receive()
+        daemon.chunk(request, 0, text)
+        daemon.result(request, completion(text))
+
+    with FakeDaemon(socket_path, script):
+        output = shown(command, "generate", "hi")
+    bad = "\N{REPLACEMENT CHARACTER}"
+    assert output == f"plain␛[2J␍{bad}31m{bad}␈ done\n"
+
+
+def test_ctrl_c_stops_the_answer_without_a_traceback(command: list[str], socket_path: Path) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        request = daemon.receive()
+        daemon.chunk(request, 0, "half an")
+        daemon.wait_until_cancelled(request)
+
+    with FakeDaemon(socket_path, script), on_terminal(command, "generate", "hi") as child:
+        child.expect_exact("half an")
+        child.sendintr()
+        rest = child.read()
+        child.wait()
+        assert rest.replace("^C", "").strip() == ""
+        assert rest.endswith("\r\n")
+        assert child.exitstatus == 130
+
+
+def test_status_is_a_block_of_text(command: list[str], socket_path: Path) -> None:
+    with FakeDaemon(socket_path, lambda daemon: daemon.serve({"status": STATUS})):
+        output = shown(command, "status")
+    assert "devsynthd 9.8.7, pid 4321, up 1 h 2 min\n" in output
+    assert "\t" not in output
+
+
+CANDIDATES = models(model("a", selected=True), model("b"), model("e", kind="embedding"))
+
+
+@pytest.mark.parametrize(
+    ("answers", "chosen"), [(["2"], "b"), (["b"], "b"), (["3", "e", "x", "1"], "a")]
+)
+def test_select_asks_by_number_or_id(
+    command: list[str], socket_path: Path, answers: list[str], chosen: str
+) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        daemon.result(daemon.receive(), CANDIDATES)
+        request = daemon.receive()
+        assert (request["op"], request["model"]) == ("select", chosen)
+        daemon.result(request, SELECTED)
+
+    with FakeDaemon(socket_path, script), on_terminal(command, "select") as child:
+        child.expect_exact("* 1  a")
+        child.expect_exact("  2  b")
+        for answer in answers:
+            child.expect_exact("Number or id")
+            child.sendline(answer)
+        child.expect_exact("qwen/small (selected: as told)")
+        child.read()
+        child.wait()
+        assert child.exitstatus == 0
+
+
+@pytest.mark.parametrize(("key", "status"), [("\r", 0), ("\x04", 130), ("\x03", 130)])
+def test_select_keeps_the_model_if_nothing_is_answered(
+    command: list[str], socket_path: Path, key: str, status: int
+) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        request = daemon.receive()
+        daemon.result(request, CANDIDATES)
+        daemon.wait_until_cancelled(request)  # it hangs up, and asks nothing more
+
+    with FakeDaemon(socket_path, script), on_terminal(command, "select") as child:
+        child.expect_exact("Number or id")
+        child.send(key)
+        assert "Traceback" not in child.read()
+        child.wait()
+        assert child.exitstatus == status

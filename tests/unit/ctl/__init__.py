@@ -1,0 +1,1 @@
+"""What the command decides and how it renders, by tables."""

@@ -1,0 +1,104 @@
+"""What is asked, from wherever it comes."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from devsynthctl.prompt import fields_of_environment, read_messages, read_text, whole_prompt
+from devsynthd.wire.errors import BadRequest, ConfigInvalid
+
+
+@pytest.mark.parametrize(
+    ("words", "piped", "prompt"),
+    [
+        ((), "", None),
+        ((" ",), "\n\t", None),
+        (("a", "b"), "", "a b"),
+        ((), "text", "text"),
+        (("a",), "text", "a\n\ntext"),
+        (("a",), "  ", "a"),
+    ],
+)
+def test_arguments_come_before_stdin(
+    words: tuple[str, ...], piped: str, prompt: str | None
+) -> None:
+    assert whole_prompt(words, piped) == prompt
+
+
+def test_a_word_that_is_no_text_is_refused() -> None:
+    with pytest.raises(BadRequest, match="not UTF-8"):
+        whole_prompt(["\udcff"], "")
+
+
+def test_stdin_without_end_is_not_read_for_ever() -> None:
+    with (
+        Path("/dev/zero").open("rb") as endless,
+        pytest.raises(BadRequest, match="stdin has more than"),
+    ):
+        read_text(endless, "stdin")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (b"[\n{,}]", "line 2, column 2"),
+        (b"", "line 1, column 1"),
+        (b"\xff", "not UTF-8"),
+        (b"{}", "not a list of messages"),
+        (b'[{"content": "x"}]', "not a list of messages: Object missing required field `role`"),
+        (b'[{"role": "user", "content": 5}]', r"\$\[0\]\.content"),
+        (b'["hi"]', r"\$\[0\]"),
+        (b"[" * 100_000, "nested too deeply"),
+    ],
+    ids=range(8),
+)
+def test_a_file_that_holds_no_messages_is_refused(
+    tmp_path: Path, text: bytes, complaint: str
+) -> None:
+    file = tmp_path / "chat.json"
+    file.write_bytes(text)
+    with pytest.raises(BadRequest, match=complaint) as caught:
+        read_messages(file)
+    assert str(caught.value).startswith(str(file))
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadRequest, match="No such file"):
+        read_messages(tmp_path / "chat.json")
+    with pytest.raises(BadRequest, match="Is a directory"):
+        read_messages(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("environ", "given", "fields"),
+    [
+        ({}, (), {}),
+        ({"DEVSYNTH_LLM_MODEL": "a"}, (), {"model": "a"}),
+        ({"DEVSYNTH_LLM_MODEL": ""}, (), {}),
+        ({"DEVSYNTH_LLM_MODEL": "a"}, ("model",), {}),
+        ({"DEVSYNTH_LLM_MAX_TOKENS": "-1"}, (), {"max_tokens": -1}),
+        ({"DEVSYNTH_LLM_TEMPERATURE": "0.5"}, ("model",), {"temperature": 0.5}),
+        ({"DEVSYNTH_LLM_TEMPERATURE": "hot"}, ("temperature",), {}),
+        ({"DEVSYNTH_LLM_API_BASE": "x"}, (), {}),
+    ],
+)
+def test_the_environment_fills_what_no_option_gives(
+    environ: dict[str, str], given: tuple[str, ...], fields: dict[str, Any]
+) -> None:
+    assert fields_of_environment(environ, given) == fields
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DEVSYNTH_LLM_MAX_TOKENS", "0"),
+        ("DEVSYNTH_LLM_MAX_TOKENS", "many"),
+        ("DEVSYNTH_LLM_TEMPERATURE", "2.1"),
+    ],
+)
+def test_a_bad_variable_is_named_with_its_value(name: str, value: str) -> None:
+    with pytest.raises(ConfigInvalid) as caught:
+        fields_of_environment({name: value}, ())
+    assert name in str(caught.value)
+    assert value in str(caught.value)
