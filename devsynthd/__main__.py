@@ -12,14 +12,14 @@ from devsynthd import __version__
 from devsynthd.daemon import Daemon, Plan
 from devsynthd.host.address import socket_address
 from devsynthd.host.limits import raise_descriptor_limit
-from devsynthd.host.logs import setup_logging
+from devsynthd.host.logs import LOGGER_NAME, setup_logging
 from devsynthd.host.paths import cache_dir, config_path
 from devsynthd.settings.file import load_settings
 from devsynthd.transport.claim import ClaimRefused
 from devsynthd.upstream.weights import find_embedded
 from devsynthd.wire.errors import ConfigInvalid
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger(LOGGER_NAME)  # not __name__, which is "__main__" under `python -m`
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
@@ -31,7 +31,7 @@ EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
 @click.option("--log-level", metavar="L", help="debug, info, warning or error.")
 @click.option("--log-format", metavar="F", help="auto, text, journal or json.")
 @click.option("--check", is_flag=True, help="Validate the configuration and exit.")
-@click.version_option(__version__, prog_name="devsynthd")
+@click.version_option(__version__, prog_name="devsynthd", message="%(prog)s %(version)s")
 def main(
     *,
     config: str | None,
@@ -108,6 +108,7 @@ async def _until_signalled(plan: Plan) -> None:
     """Run the daemon; the first signal drains it, a second one ends it at once."""
     loop = asyncio.get_running_loop()
     daemon = Daemon(plan)
+    on_terminal = _is_on_terminal()  # asked now: a terminal that has been closed is none
     signalled = False
 
     def on_signal(number: int) -> None:
@@ -119,7 +120,7 @@ async def _until_signalled(plan: Plan) -> None:
         daemon.stop()
 
     def on_hangup() -> None:
-        if _has_terminal():
+        if on_terminal:
             on_signal(signal.SIGHUP)
         else:
             logger.info("SIGHUP: the settings are read at the start; restart to apply changes")
@@ -130,8 +131,8 @@ async def _until_signalled(plan: Plan) -> None:
     await daemon.run()
 
 
-def _has_terminal() -> bool:
-    """Return whether the daemon was started on a terminal, whose closing sends SIGHUP."""
+def _is_on_terminal() -> bool:
+    """Return whether the daemon runs on a terminal, whose closing sends SIGHUP."""
     return any(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
 
 

@@ -4,6 +4,7 @@ import hashlib
 import logging
 import os
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -15,6 +16,9 @@ from devsynthd.upstream.base import Listing
 logger = logging.getLogger(__name__)
 
 MAX_FILE_BYTES = 64 * 2**20
+
+# msgspec's DecodeError is a ValueError, as is text that is not UTF-8.
+READ_ERRORS = (OSError, ValueError, RecursionError)
 
 
 class Cached(Struct, frozen=True, kw_only=True):
@@ -36,16 +40,23 @@ class CacheFile:
 
     def read(self) -> Cached | None:
         """Return what was kept; none if there is nothing, or nothing that makes sense."""
-        cached = _read(self.path)
-        return cached if cached is not None and cached.origin == self._origin else None
+        try:
+            cached = _read(self.path)
+        except FileNotFoundError:
+            return None
+        except READ_ERRORS as exc:
+            logger.warning("cache file %s ignored: %s", self.path, exc)
+            return None
+        return cached if cached.origin == self._origin else None
 
     def highest_generation(self) -> int:
         """Return the highest generation that any file of the directory knows, else 0."""
-        try:
-            found = [_read(path) for path in self._directory.glob("models-*.json")]
-        except OSError:
-            found = []
-        return max((cached.generation for cached in found if cached), default=0)
+        highest = 0
+        with suppress(OSError):
+            for path in self._directory.glob("models-*.json"):
+                with suppress(*READ_ERRORS):
+                    highest = max(highest, _read(path).generation)
+        return highest
 
     def write(self, cached: Cached) -> None:
         """Replace the file by *cached*, whole or not at all.
@@ -67,14 +78,12 @@ class CacheFile:
             raise
 
 
-def _read(path: Path) -> Cached | None:
-    try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")
-        return msgspec.json.decode(path.read_bytes(), type=Cached)
-    except FileNotFoundError:
-        return None
-    # msgspec's DecodeError is a ValueError, as is text that is not UTF-8.
-    except (OSError, ValueError, RecursionError) as exc:
-        logger.warning("cache file %s ignored: %s", path, exc)
-        return None
+def _read(path: Path) -> Cached:
+    """Return the content of *path*.
+
+    Raises:
+        OSError, ValueError, RecursionError: It cannot be read, or makes no sense.
+    """
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")
+    return msgspec.json.decode(path.read_bytes(), type=Cached)

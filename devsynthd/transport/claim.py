@@ -74,9 +74,12 @@ def _make_private_directory(directory: Path) -> None:
             "choose another with --socket"
         )
     if info.st_mode & 0o022:
+        # A sticky directory, such as /tmp, is open on purpose.
+        is_shared = info.st_mode & stat.S_ISVTX
+        remedy = "choose another with --socket" if is_shared else f"run: chmod go-w {directory}"
         raise ClaimRefused(
             f"others may write to the socket's directory {directory} "
-            f"(mode {stat.S_IMODE(info.st_mode):04o}); run: chmod go-w {directory}"
+            f"(mode {stat.S_IMODE(info.st_mode):04o}); {remedy}"
         )
 
 
@@ -122,7 +125,10 @@ def _clear_dead_socket(path: Path) -> None:
         except FileNotFoundError:
             return
         except OSError as exc:
-            raise ClaimRefused(f"cannot tell who listens on {path}: {exc.strerror}") from exc
+            raise ClaimRefused(
+                f"something holds {path} and does not answer ({exc.strerror or exc}); "
+                "end it or choose another --socket"
+            ) from exc
         raise ClaimRefused(_holder(path, _listener_pid(probe)))
 
 

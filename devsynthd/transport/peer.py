@@ -36,6 +36,7 @@ class Peer:
         self.outbox: deque[Frames] = deque()
         self.outbox_bytes = 0
         self.slow_since: float | None = None  # when it last took something from the outbox
+        self.loses_replies = False  # since the outbox is full
         self._send = send
 
     @property

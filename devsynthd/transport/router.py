@@ -177,7 +177,9 @@ class Router:
             return
         size = sum(map(len, frames))
         if peer.outbox and peer.outbox_bytes + size > MAX_OUTBOX_BYTES:
-            logger.warning("pid %s does not read: its replies are dropped", peer.pid)
+            if not peer.loses_replies:  # one line, however many they are
+                logger.warning("pid %s does not read: its replies are dropped", peer.pid)
+            peer.loses_replies = True
             self._listener.stalled(peer)
             return
         peer.outbox.append(frames)
@@ -200,9 +202,10 @@ class Router:
                 raise
             self._forget(peer)
             return False
-        # Sending may have consumed the edge that announces new messages.
-        if self._events(self._socket) & zmq.POLLIN:
-            self._drain_soon()
+        finally:
+            # Sending, in vain too, may have consumed the edge that announces new messages.
+            if self._events(self._socket) & zmq.POLLIN:
+                self._drain_soon()
         return True
 
     def _retry_slow(self) -> None:
@@ -229,6 +232,7 @@ class Router:
             if not peer.outbox and not peer.gone:
                 self._slow.discard(peer)
                 peer.slow_since = None
+                peer.loses_replies = False
                 self._listener.writable(peer)
         return progress
 

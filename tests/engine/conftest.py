@@ -60,9 +60,12 @@ def weights() -> Path:
 
 @pytest.fixture(scope="session")
 def config(weights: Path) -> EngineConfig:
-    """Return what runs the real model under the name ``local_model``."""
+    """Return what runs the real model under the name ``local_model``.
+
+    With one thread: several wait for each other at every step, for seconds on a busy machine.
+    """
     return EngineConfig(
-        model_path=weights, alias="local_model", context_length=CONTEXT_LENGTH, threads=0
+        model_path=weights, alias="local_model", context_length=CONTEXT_LENGTH, threads=1
     )
 
 

@@ -4,6 +4,7 @@ import os
 import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -22,3 +23,18 @@ def watched(pid: int) -> Iterator[Callable[[], bool]]:
         yield lambda: bool(select.select([process_fd], [], [], LIMIT_S)[0])
     finally:
         os.close(process_fd)
+
+
+def child_of(pid: int) -> int:
+    """Return the only child of the process *pid* (Linux)."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    (child,) = (
+        int(each) for thread in threads for each in (thread / "children").read_text().split()
+    )
+    return child
+
+
+def resident_bytes(pid: int) -> int:
+    """Return the memory that the process *pid* has resident now (Linux)."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -9,7 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 import msgspec
 import zmq
@@ -19,17 +19,24 @@ from devsynthd.daemon import Daemon, Plan
 from devsynthd.host.address import socket_address
 from devsynthd.settings.schema import Settings
 from devsynthd.settings.sources import Loaded
+from devsynthd.transport.router import STALL_S
+from tests.support.lines import Lines
 from tests.support.upstream_server import UpstreamServer
 
 ANSWER_MS = 10_000
+CTL = (sys.executable, "-m", "devsynthctl")
+END_S = 5.0
 
 
 class Dealer:
     """A client by hand: sends any bytes, reads replies as plain values."""
 
-    def __init__(self, endpoint: str, socket_type: int = zmq.DEALER) -> None:
+    def __init__(
+        self, endpoint: str, *, socket_type: int = zmq.DEALER, receive_high_water: int = 1000
+    ) -> None:
         self._context = zmq.Context()
         self.socket = self._context.socket(socket_type)
+        self.socket.setsockopt(zmq.RCVHWM, receive_high_water)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.RCVTIMEO, ANSWER_MS)
         self.socket.connect(endpoint)
@@ -50,26 +57,31 @@ class Dealer:
 
     def close(self) -> None:
         """Leave."""
-        self.socket.close()
-        self._context.term()
+        self._context.destroy(linger=0)
 
 
 class RunningDaemon:
     """A daemon that runs in a thread, and ways to talk to it."""
 
-    def __init__(self, endpoint: str, path: Path) -> None:
-        self.endpoint, self.path = endpoint, path
+    def __init__(self, endpoint: str, path: Path, thread: threading.Thread) -> None:
+        self.endpoint, self.path, self._thread = endpoint, path, thread
         self._exits = contextlib.ExitStack()
 
     def client(self) -> Client:
         """Return our own client, closed at the end of the test."""
         return self._exits.enter_context(Client(self.endpoint))
 
-    def dealer(self, socket_type: int = zmq.DEALER) -> Dealer:
+    def dealer(self, socket_type: int = zmq.DEALER, *, receive_high_water: int = 1000) -> Dealer:
         """Return a client by hand, closed at the end of the test."""
-        return self._exits.enter_context(
-            contextlib.closing(Dealer(self.endpoint, socket_type=socket_type))
+        dealer = Dealer(
+            self.endpoint, socket_type=socket_type, receive_high_water=receive_high_water
         )
+        return self._exits.enter_context(contextlib.closing(dealer))
+
+    def wait_ended(self) -> None:
+        """Wait until the daemon has ended by itself."""
+        self._thread.join(END_S)
+        assert not self._thread.is_alive(), "the daemon does not end"
 
     def close(self) -> None:
         """Close the clients."""
@@ -82,6 +94,7 @@ def start_daemon(
     upstream: UpstreamServer | str,
     *,
     weights: Path | None = None,
+    stall_s: float = STALL_S,
     **settings: Any,  # noqa: ANN401 - any setting
 ) -> Iterator[RunningDaemon]:
     """Run a daemon for *upstream* in a thread until the end of the block.
@@ -104,6 +117,7 @@ def start_daemon(
         address=address,
         cache_dir=folder / "cache",
         weights=weights,
+        stall_s=stall_s,
     )
     ready = threading.Event()
     faults: list[BaseException] = []
@@ -122,51 +136,63 @@ def start_daemon(
     thread = threading.Thread(target=run, name="daemon")
     thread.start()
     ready.wait()
-    running = RunningDaemon(address.endpoint, address.path)
+    running = RunningDaemon(address.endpoint, address.path, thread)
     try:
         yield running
     finally:
         running.close()
         with contextlib.suppress(RuntimeError):  # it has ended by itself
             loop.call_soon_threadsafe(daemon.stop)
-        thread.join(15)
-        assert not thread.is_alive(), "the daemon does not end"
+        running.wait_ended()
         if faults:
             raise faults[0]
 
 
+def environ_of(folder: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the variables for a daemon, and its clients, with files in *folder*."""
+    return {
+        **os.environ,
+        "DEVSYNTH_SOCKET": f"ipc://{folder / 's.sock'}",
+        "DEVSYNTH_CONFIG": str(folder / "config.toml"),
+        "XDG_CACHE_HOME": str(folder / "cache"),
+        **(environ or {}),
+    }
+
+
 class DaemonProcess:
-    """``devsynthd`` as a process of its own, with files in *folder*."""
+    """``devsynthd`` as a process of its own, with files in *folder*; *stdin* is its own."""
 
     def __init__(
-        self, folder: Path, *arguments: str, environ: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *arguments: str,
+        environ: Mapping[str, str] | None = None,
+        stdin: int = subprocess.DEVNULL,
     ) -> None:
-        self.socket = folder / "s.sock"
-        self.endpoint = f"ipc://{self.socket}"
-        self._environ = {
-            **os.environ,
-            "DEVSYNTH_SOCKET": self.endpoint,
-            "DEVSYNTH_CONFIG": str(folder / "config.toml"),
-            "XDG_CACHE_HOME": str(folder / "cache"),
-            **(environ or {}),
-        }
-        self._log = (folder / "log").open("ab")
-        self.log_path = folder / "log"
+        self.environ = environ_of(folder, environ)
+        address = socket_address(None, self.environ)
+        self.socket, self.endpoint = address.path, address.endpoint
         self.process = subprocess.Popen(
             [sys.executable, "-m", "devsynthd", *arguments],
-            env=self._environ,
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
+            env=self.environ,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
         )
+        self._log = Lines(cast("IO[str]", self.process.stdout))
 
     def ctl(
-        self, *arguments: str, stdin: str | None = None, limit_s: float = 15
+        self,
+        *arguments: str,
+        stdin: str | None = None,
+        limit_s: float = 15,
+        environ: Mapping[str, str] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run ``devsynthctl`` against it; without *stdin* it has none."""
         return subprocess.run(
-            [sys.executable, "-m", "devsynthctl", *arguments],
-            env=self._environ,
+            [*CTL, *arguments],
+            env={**self.environ, **(environ or {})},
             input=stdin,
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
@@ -175,14 +201,37 @@ class DaemonProcess:
             check=False,
         )
 
+    @contextlib.contextmanager
+    def start_ctl(self, *arguments: str) -> Iterator["subprocess.Popen[str]"]:
+        """Start ``devsynthctl`` against it, its output in pipes; it has ended after the block."""
+        with subprocess.Popen(
+            [*CTL, *arguments],
+            env=self.environ,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
     def wait_ready(self) -> None:
         """Wait until it answers."""
-        outcome = self.ctl("ping", "--wait", "10")
-        assert outcome.returncode == 0, outcome.stderr + self.log()
+        with contextlib.closing(Dealer(self.endpoint)) as dealer:
+            try:
+                dealer.ask(op="ping", id="ready")
+            except zmq.Again:
+                raise AssertionError(f"it does not answer:\n{self.log()}") from None
 
     def log(self) -> str:
-        """Return what it has logged so far."""
-        return self.log_path.read_text(encoding="utf-8")
+        """Return what it has logged so far, all of it if it has ended."""
+        return self._log.text() if self.process.poll() is None else self._log.wait_end()
+
+    def wait_logged(self, part: str) -> str:
+        """Return the first line of its log with *part* in it, once it is there."""
+        return self._log.wait_for(part)
 
     def signal(self, number: signal.Signals) -> None:
         """Send it a signal."""
@@ -194,18 +243,20 @@ class DaemonProcess:
 
     def close(self) -> None:
         """End it if it still runs."""
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self._log.close()
+        self.process.kill()
+        self.process.wait()
+        self._log.wait_end()
 
 
 @contextlib.contextmanager
 def daemon_process(
-    folder: Path, *arguments: str, environ: Mapping[str, str] | None = None
+    folder: Path,
+    *arguments: str,
+    environ: Mapping[str, str] | None = None,
+    stdin: int = subprocess.DEVNULL,
 ) -> Iterator[DaemonProcess]:
     """Run ``devsynthd`` until the end of the block; it has answered a ping when that begins."""
-    daemon = DaemonProcess(folder, *arguments, environ=environ)
+    daemon = DaemonProcess(folder, *arguments, environ=environ, stdin=stdin)
     try:
         daemon.wait_ready()
         yield daemon

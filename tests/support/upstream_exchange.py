@@ -58,6 +58,7 @@ class Exchange:
         self.ended = threading.Event()  # one of the two
         self.closed = threading.Event()  # the connection, from this side
         self.bytes_sent = 0
+        self.extra_headers: Sequence[tuple[str, str]] = ()  # in the head of every answer
         self._writer = writer
         self._chunked = False
 
@@ -71,7 +72,7 @@ class Exchange:
         self._chunked = True
         await self.send(
             f"HTTP/1.1 {status} OK\r\nContent-Type: {content_type}\r\n"
-            "Transfer-Encoding: chunked\r\n\r\n".encode()
+            f"{_lines(self.extra_headers)}Transfer-Encoding: chunked\r\n\r\n".encode()
         )
 
     async def chunk(self, data: bytes) -> None:
@@ -97,7 +98,7 @@ class Exchange:
         headers: Sequence[tuple[str, str]] = (),
     ) -> None:
         """Send a whole answer."""
-        extra = "".join(f"{name}: {value}\r\n" for name, value in headers)
+        extra = _lines([*self.extra_headers, *headers])
         await self.send(
             f"HTTP/1.1 {status} X\r\nContent-Type: {content_type}\r\n{extra}"
             f"Content-Length: {len(body)}\r\n\r\n".encode()
@@ -119,3 +120,7 @@ class Exchange:
         sock = self._writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self._writer.transport.abort()
+
+
+def _lines(headers: Sequence[tuple[str, str]]) -> str:
+    return "".join(f"{name}: {value}\r\n" for name, value in headers)

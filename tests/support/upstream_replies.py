@@ -25,14 +25,14 @@ def piece(
     }
 
 
-def usage(prompt: int = 3, completion: int = 2) -> dict[str, Any]:
+def usage(prompt: int = 3, completion: int = 2, *, model: str = "m") -> dict[str, Any]:
     """Return the chunk that carries the counts."""
     counts = {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
     }
-    return {"object": "chat.completion.chunk", "model": "m", "choices": [], "usage": counts}
+    return {"object": "chat.completion.chunk", "model": model, "choices": [], "usage": counts}
 
 
 def tokens(*texts: str, gate: Gate | None = None, model: str | None = None) -> Reply:
@@ -51,7 +51,7 @@ def tokens(*texts: str, gate: Gate | None = None, model: str | None = None) -> R
         if gate is not None:
             await gate.pass_one()
         await exchange.event(piece(finish_reason="stop", model=named))
-        await exchange.event(usage(completion=len(texts)))
+        await exchange.event(usage(completion=len(texts), model=named))
         await exchange.event("[DONE]")
         await exchange.end()
 

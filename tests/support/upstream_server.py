@@ -5,7 +5,8 @@
         server.script.append(silence())
 
 Each generation takes the next entry of the script; without one it gets "Hello world". A list is
-answered with the models, or by ``server.models_reply`` where that is set.
+answered with the models, or by ``server.models_reply`` where that is set. With *answer*,
+every request gets the reply that this function returns; ``tests.lmstudio`` uses the server so.
 """
 
 import asyncio
@@ -15,7 +16,7 @@ import ssl
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -32,11 +33,15 @@ class UpstreamServer:
         *,
         tls: ssl.SSLContext | None = None,
         port: int = 0,
+        answer: Callable[[Exchange], Reply] | None = None,
+        keep_alive_s: float | None = None,
     ) -> None:
         self.models = list(models)
         self.models_reply: Reply | None = None
         self.script: deque[Reply] = deque()
         self._tls = tls
+        self._answer = answer
+        self._keep_alive_s = keep_alive_s  # a connection that is idle for longer is closed
         self._exchanges: list[Exchange] = []
         self._arrived = threading.Condition()
         self._connections = 0
@@ -93,7 +98,7 @@ class UpstreamServer:
 
     def __enter__(self) -> Self:
         """Start it."""
-        self._thread.start()
+        self.start()
         return self
 
     def __exit__(
@@ -104,6 +109,10 @@ class UpstreamServer:
     ) -> None:
         """Stop it; answers under way are broken off."""
         self.stop()
+
+    def start(self) -> None:
+        """Answer from now on, in a thread of its own."""
+        self._thread.start()
 
     def stop(self) -> None:
         """Stop listening, break off what is under way and wait for the thread."""
@@ -148,8 +157,8 @@ class UpstreamServer:
     ) -> None:
         try:
             await self._talk(number, reader, writer)
-        except (asyncio.IncompleteReadError, asyncio.CancelledError, ConnectionError):
-            pass  # the client left, or the server stops
+        except (asyncio.IncompleteReadError, asyncio.CancelledError, OSError):
+            pass  # the client left, was idle for too long, or the server stops
         finally:
             await self._hang_up(writer)
 
@@ -163,19 +172,24 @@ class UpstreamServer:
         self, number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         """Answer the requests of one connection until it ends."""
+        ahead = b""
         while True:
-            exchange = await _request(number, reader, writer)
+            async with asyncio.timeout(self._keep_alive_s):
+                head = ahead + await reader.readuntil(b"\r\n\r\n")
+            exchange = await _request(number, head, reader, writer)
             reply = self._reply_to(exchange)
             with self._arrived:
                 self._exchanges.append(exchange)
                 self._arrived.notify_all()
             try:
-                await _answer(exchange, reply, reader)
+                ahead = await _answer(exchange, reply, reader)
             finally:
                 if writer.is_closing():
                     exchange.closed.set()
 
     def _reply_to(self, exchange: Exchange) -> Reply:
+        if self._answer is not None:
+            return self._answer(exchange)
         if exchange.method == "GET":
             entries = [{"id": name, "object": "model", "owned_by": "tests"} for name in self.models]
             return self.models_reply or status(200, {"object": "list", "data": entries})
@@ -183,10 +197,9 @@ class UpstreamServer:
 
 
 async def _request(
-    number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    number: int, head: bytes, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> Exchange:
-    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
-    first, *lines = head.strip().split("\r\n")
+    first, *lines = head.decode("latin-1").strip().split("\r\n")
     method, path, _ = first.split(" ")
     headers = {
         name.strip().lower(): value.strip()
@@ -196,8 +209,12 @@ async def _request(
     return Exchange(number, method, path, headers, body, writer)
 
 
-async def _answer(exchange: Exchange, reply: Reply, reader: asyncio.StreamReader) -> None:
-    """Write the answer and watch meanwhile whether the client hangs up."""
+async def _answer(exchange: Exchange, reply: Reply, reader: asyncio.StreamReader) -> bytes:
+    """Write the answer and watch meanwhile whether the client hangs up.
+
+    Returns:
+        What the watch has read of the next request, which may come as the answer ends.
+    """
     answering = asyncio.ensure_future(reply(exchange))
     watching = asyncio.ensure_future(reader.read(1))  # no client of ours sends ahead
     try:
@@ -212,6 +229,7 @@ async def _answer(exchange: Exchange, reply: Reply, reader: asyncio.StreamReader
     finally:
         exchange.ended.set()
         await _cancelled(answering, watching)
+    return b"" if watching.cancelled() else watching.result()
 
 
 async def _cancelled(*tasks: asyncio.Future[Any]) -> None:

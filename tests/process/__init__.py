@@ -1,0 +1,1 @@
+"""The real commands: signals, files, exit statuses."""
