@@ -159,11 +159,14 @@ class Pool(HTTPConnectionPool):
     def _get_conn(self, timeout: float | None = None) -> Any:  # noqa: ANN401 - a Connection
         connection: Any = super()._get_conn(timeout)
         connection.line = self._switchboard.line or Line()
+        line = connection.line
+        line.reused = connection.sock is not None
         if connection.sock is not None:
-            if self._clock() - connection.idle_since >= MAX_IDLE_S:
+            if line.wants_fresh or self._clock() - connection.idle_since >= MAX_IDLE_S:
                 connection.close()  # it opens anew when it is used
+                line.reused = False
             else:
-                connection.line.take(connection.sock)
+                line.take(connection.sock)
         return connection
 
     def _put_conn(self, conn: Any) -> None:  # noqa: ANN401 - a Connection or None

@@ -152,12 +152,7 @@ class Http:
             requests.RequestException: No head of an answer came within *timeout_s*.
         """
         request = self._template("GET", path)
-        try:
-            response = self._send(request, line, timeout_s)
-        except requests.ConnectionError as exc:
-            if line.hung_up or not was_reset(exc):
-                raise
-            response = self._send(request, line, timeout_s)
+        response = self._send(request, line, timeout_s)
         for _ in range(MAX_REDIRECTS):
             target = urljoin(request.url or "", response.headers.get("Location", ""))
             if not 300 <= response.status_code < 400 or not _same_origin(request.url, target):  # noqa: PLR2004 - HTTP
@@ -187,6 +182,24 @@ class Http:
         self._session.close()
 
     def _send(
+        self, request: requests.PreparedRequest, line: Line, timeout_s: float
+    ) -> requests.Response:
+        """Return the head of the answer to *request*.
+
+        It is sent once more if the connection was reset: always for a GET; for a POST only if the
+        connection had been kept, since then the server closed it before it read the request.
+        llama.cpp does so after each stream, although it promises to keep it.
+        """
+        try:
+            return self._send_once(request, line, timeout_s)
+        except requests.ConnectionError as exc:
+            may_repeat = line.reused or request.method == "GET"
+            if line.hung_up or not may_repeat or not was_reset(exc):
+                raise
+        line.wants_fresh = True
+        return self._send_once(request, line, timeout_s)
+
+    def _send_once(
         self, request: requests.PreparedRequest, line: Line, timeout_s: float
     ) -> requests.Response:
         line.send_timeout_s = timeout_s

@@ -1,0 +1,49 @@
+"""A server that closes a kept connection in the moment in which it is used again."""
+
+import asyncio
+
+import pytest
+
+from devsynthd.wire.errors import DevsynthError, ErrorCode
+from tests.support.upstream_replies import Reply, reset_after, tokens
+from tests.support.upstream_server import UpstreamServer
+from tests.upstream.asking import ask, upstream_at
+
+
+def _answers(server: UpstreamServer, *script: Reply) -> list[str]:
+    """Return the texts that as many questions as there are entries of *script* get, in turn."""
+
+    async def run() -> list[str]:
+        async with upstream_at(server.url) as upstream:
+            return [(await ask(upstream)).text for _ in range(2)]
+
+    server.script.extend(script)
+    return asyncio.run(run())
+
+
+def test_a_chat_on_a_kept_connection_is_sent_once_more_on_a_fresh_one(
+    server: UpstreamServer,
+) -> None:
+    assert _answers(server, tokens("a"), reset_after(), tokens("b")) == ["a", "b"]
+
+    first, lost, again = server.generations
+    assert first.connection == lost.connection != again.connection
+    assert lost.raw_body == again.raw_body
+
+
+@pytest.mark.parametrize(
+    ("script", "sent"),
+    [
+        ([reset_after()], 1),  # a fresh connection: the server may have read it
+        ([tokens("a"), reset_after(), reset_after()], 3),
+        ([tokens("a"), reset_after("some text")], 2),  # it has begun to answer
+    ],
+)
+def test_else_a_chat_is_never_sent_twice(
+    server: UpstreamServer, script: list[Reply], sent: int
+) -> None:
+    with pytest.raises(DevsynthError) as caught:
+        _answers(server, *script)
+
+    assert caught.value.code in (ErrorCode.UPSTREAM_UNAVAILABLE, ErrorCode.INCOMPLETE)
+    assert len(server.generations) == sent
