@@ -72,7 +72,7 @@ devsynthctl ping --wait 30 >/dev/null
 show 'devsynthctl status'
 show 'devsynthctl models'
 show 'devsynthctl generate "In one sentence: what does a daemon do on Unix?"'
-show 'echo "Name three colours." | devsynthctl generate'
+show 'echo "Hello! Who are you?" | devsynthctl generate'
 show 'devsynthctl shutdown'
 
 daemon_ended

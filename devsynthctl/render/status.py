@@ -75,7 +75,9 @@ def _plain(value: object) -> str:
 
 def _source(source: Source) -> str:
     state = "reachable" if source.reachable else "not reachable"
-    text = f"{source.provider} at {source.api_base}, {state}"
+    embedded = source.provider == "embedded"
+    text = "the embedded engine" if embedded else f"{source.provider} at {source.api_base}"
+    text += f", {state}"
     if source.age_s is not None:
         text += f", list {'stale, ' if source.stale else ''}{duration(source.age_s)} old"
     return f"{text} ({source.error.code}: {source.error.message})" if source.error else text
