@@ -15,6 +15,7 @@ from devsynthd.wire.errors import DevsynthError, Internal
 logger = logging.getLogger(__name__)
 
 FRESH_S = 1.0  # a result younger than this need not be asked for again
+LATE_INTERVALS = 2.0
 
 
 class Presence:
@@ -62,9 +63,11 @@ class Poller:
         return self._ended_at is not None
 
     @property
-    def is_idle(self) -> bool:
-        """Whether polling has slowed down because nobody was there."""
-        return self._pace.is_idle(self._presence.idle_for_s())
+    def is_late(self) -> bool:
+        """Whether the last poll is longer ago than polling at its usual pace would leave it."""
+        if self._ended_at is None:
+            return False
+        return self._clock() - self._ended_at > LATE_INTERVALS * self._pace.interval_s
 
     async def run(self) -> None:
         """Poll until cancelled."""
@@ -82,16 +85,20 @@ class Poller:
 
     def connected(self, connections: int) -> None:
         """Note how many clients there are; after an idle pause the first one starts a poll."""
-        was_idle = self.is_idle
+        was_idle = self._pace.is_idle(self._presence.idle_for_s())
         self._presence.connected(connections)
         if was_idle and connections:
             self._wake.set()
 
-    async def refresh(self) -> None:
-        """Ask the upstream now, or wait for the answer that somebody else is waiting for."""
+    def refresh_soon(self) -> asyncio.Task[None]:
+        """Ask the upstream now, if nobody does already; return the task that does it."""
         if self._flight is None:
             self._flight = self._tasks.create_task(self._poll())
-        await asyncio.shield(self._flight)
+        return self._flight
+
+    async def refresh(self) -> None:
+        """Ask the upstream now, or wait for the answer that somebody else is waiting for."""
+        await asyncio.shield(self.refresh_soon())
 
     async def probe(self, limit_s: float) -> None:
         """Refresh unless that was just done; wait *limit_s* at most, whatever comes of it."""

@@ -42,7 +42,11 @@ class Envelope:
 
     def send(self, reply: AnyReply) -> None:
         """Send *reply* back."""
-        self.client.send([*self._prefix, encode(reply, self.encoding)])
+        self.client.send(self.seal(reply))
+
+    def seal(self, reply: AnyReply) -> Frames:
+        """Return *reply* as the message that ``send`` sends."""
+        return [*self._prefix, encode(reply, self.encoding)]
 
 
 class Call:
@@ -105,8 +109,9 @@ class Call:
 
     def _answer(self, reply: AnyReply, state: RequestState) -> None:
         if not self.answered:
+            message = self.envelope.seal(reply)  # if that fails, it is not answered yet
             self.answered, self.state = True, state
-            self.envelope.send(reply)
+            self.client.send(message)
         self._ended.set()
 
     # Ending early --------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from devsynthd.service.delivery import Delivery
 from devsynthd.service.routing import Route, Routing
 from devsynthd.service.status import Tally
 from devsynthd.upstream.base import Ending
-from devsynthd.wire.errors import UpstreamUnavailable
+from devsynthd.wire.errors import ModelNotFound, UpstreamUnavailable
 from devsynthd.wire.objects import Warn
 from devsynthd.wire.requests import Generate
 from devsynthd.wire.results import Completion
@@ -57,6 +57,9 @@ class GenerationService:
             chat = chat_for(request, route.model, defaults)
             try:
                 ending = await route.upstream.chat(chat, delivery.relay, delivery.sent)
+            except ModelNotFound:
+                self._routing.outdated()
+                raise
             finally:
                 delivery.finish()
         self._tally.generations += 1

@@ -44,7 +44,7 @@ class ModelsService:
             return True
         if age_s is None:
             return not self._poller.has_polled or not self._catalog.reachable
-        return self._poller.is_idle and self._catalog.reachable
+        return self._poller.is_late and self._catalog.reachable
 
     async def _refreshed_list(self, request: List) -> Models:
         if request.refresh or request.max_age is not None:

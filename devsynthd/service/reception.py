@@ -115,8 +115,9 @@ class Reception:
             await self._all_ended()
 
     async def _all_ended(self) -> None:
-        for call in self._register.all():
-            await call.ended()
+        while calls := self._register.all():  # a `cancel` ends after what it cancels
+            for call in calls:
+                await call.ended()
 
     # One request ---------------------------------------------------------------------------
 
@@ -144,22 +145,22 @@ class Reception:
                 raise _shutting_down()
             left_s = self._time_left_s(request)
             outcome = self._answers.answer(request, call)
+            self._draining = self._draining or isinstance(request, Shutdown)
+            if isinstance(outcome, Coroutine):
+                self._start(call, outcome, left_s)
+            else:
+                call.succeed(outcome)
         except DevsynthError as exc:
             self._fail(call, exc)
         except Exception:
             logger.exception("request %d (%s) failed", call.number, call.op)
             self._fail(call, _bug())
-        else:
-            if isinstance(outcome, Coroutine):
-                self._start(call, outcome, left_s)
-            else:
-                call.succeed(outcome)
 
     def _time_left_s(self, request: AnyRequest) -> float | None:
         """Return what is left of the request's time limit; it began when the client sent it."""
         if request.timeout is None:
             return None
-        age_s = max(0.0, self._wall() - request.sent) if request.sent else 0.0
+        age_s = max(0.0, self._wall() - request.sent) if request.sent is not None else 0.0
         if age_s >= request.timeout:
             raise DeadlineExceeded(f"the request was {age_s:.1f} s old when it was read")
         return request.timeout - age_s
@@ -167,13 +168,14 @@ class Reception:
     def _start(self, call: Call, work: Work, left_s: float | None) -> None:
         self._register.add(call)
         call.task = self._tasks.create_task(self._run(call, work))
+        call.task.add_done_callback(lambda _task: self._settle(call, work))
         if left_s is None:
             return
         loop = asyncio.get_running_loop()
         call.deadline = loop.time() + left_s
         if isinstance(call.request, List) and call.request.since is not None:
             return  # then it answers, with the unchanged list
-        late = DeadlineExceeded(f"not done within the {call.request.timeout:g} s that it had")
+        late = DeadlineExceeded(f"not done within the {call.request.timeout:.3g} s that it had")
         timer = loop.call_at(call.deadline, call.end, late)
         call.task.add_done_callback(lambda _task: timer.cancel())
 
@@ -192,6 +194,12 @@ class Reception:
         except Exception:
             logger.exception("request %d (%s) failed", call.number, call.op)
             self._fail(call, _bug())
+
+    def _settle(self, call: Call, work: Work) -> None:
+        """Answer *call* if it was ended before its task had begun: then the task never runs."""
+        work.close()
+        if not call.answered:
+            self._fail(call, call.reason)
 
     def _fail(self, call: Call, error: DevsynthError) -> None:
         self._register.discard(call)

@@ -67,6 +67,10 @@ class Routing:
             raise failure
         return await self.find(request, wait_until)
 
+    def outdated(self) -> None:
+        """Have the list refreshed: the upstream does not have a model that is in it."""
+        self._poller.refresh_soon()
+
     async def _await_upstream(self, wait_until: float) -> None:
         if not self._catalog.reachable:
             await self._poller.probe(self._connect_timeout_s)
