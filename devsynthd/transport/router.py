@@ -15,8 +15,8 @@ logger = logging.getLogger(__name__)
 HANDSHAKE_MS = 1000
 RECEIVE_HIGH_WATER = 16
 # Messages, not bytes: enough for a burst of chunks, few enough for replies of a megabyte.
-SEND_HIGH_WATER = 256
-MAX_OUTBOX_BYTES = 16 * 2**20
+SEND_HIGH_WATER = 64
+MAX_OUTBOX_BYTES = 16 * 2**20  # and one message more: however long an answer is, it has room
 BATCH = 64  # messages read before other work of the loop has its turn
 MIN_RETRY_S, MAX_RETRY_S = 0.002, 0.05
 STALL_S = 30.0
@@ -176,7 +176,7 @@ class Router:
         if (not peer.outbox and self._try(peer, frames)) or peer.gone:
             return
         size = sum(map(len, frames))
-        if peer.outbox and peer.outbox_bytes + size > MAX_OUTBOX_BYTES:
+        if peer.outbox_bytes >= MAX_OUTBOX_BYTES:
             if not peer.loses_replies:  # one line, however many they are
                 logger.warning("pid %s does not read: its replies are dropped", peer.pid)
             peer.loses_replies = True

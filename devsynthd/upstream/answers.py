@@ -172,6 +172,7 @@ class Answer:
         if value is None and data.strip() != b"null":
             self.failure = UpstreamError(
                 f"{self._address} sent something in its answer that is not JSON",
+                hint="The server's own log may say more.",
                 details={
                     "status": 200,
                     "message": clean(data[:4096].decode(errors="replace"), self._secrets),
@@ -250,7 +251,7 @@ def _usage(value: Any) -> Usage | None:  # noqa: ANN401 - JSON is anything
     if not isinstance(value, dict):
         return None
     prompt, completion, total = (
-        count if isinstance(count := value.get(key), int) and count >= 0 else None
+        count if isinstance(count := value.get(key), int) and 0 <= count < 2**53 else None
         for key in ("prompt_tokens", "completion_tokens", "total_tokens")
     )
     if prompt is None and completion is None:

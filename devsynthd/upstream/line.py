@@ -50,7 +50,8 @@ class Line:
 
     def set_timeout(self, seconds: float) -> None:
         """Let the next reads of the exchange's thread wait *seconds* (from that thread)."""
-        if self.wire is not None:
+        # Closed already: the whole body has come, and reading it waits for nothing.
+        if self.wire is not None and self.wire.fileno() != -1:
             self.wire.settimeout(max(seconds, 0.001))
 
     def _shut_down(self) -> None:

@@ -55,6 +55,7 @@ _SCALARS: dict[Encoding, Callable[[msgspec.Raw], Any]] = {
 }
 _REPLIES: Callable[[bytes], ReceivedReply] = msgspec.msgpack.Decoder(ReceivedReply).decode
 _SEND_LESS = "send less context or smaller images"
+_JSON_START = re.compile(rb"[ \t\r\n]*\{")
 _UNKNOWN_FIELD = re.compile(r"unknown field `(.+)`")
 
 
@@ -68,7 +69,7 @@ class Undecodable(Exception):
 
 def encoding_of(body: bytes) -> Encoding:
     """Return JSON if the first byte of *body* after white space is ``{``, else MessagePack."""
-    return Encoding.JSON if body[:64].lstrip(b" \t\r\n").startswith(b"{") else Encoding.MSGPACK
+    return Encoding.JSON if _JSON_START.match(body) else Encoding.MSGPACK
 
 
 def decode_request(body: bytes, encoding: Encoding) -> AnyRequest:

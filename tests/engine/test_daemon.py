@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.timeout(60), needs_pidfd]
 EMBEDDED = {
     "DEVSYNTH_LLM_PROVIDER": "embedded",
     "DEVSYNTH_EMBEDDED_CONTEXT_LENGTH": "1024",
+    "DEVSYNTH_LLM_TEMPERATURE": "0",  # every answer the same
     "DEVSYNTH_EMBEDDED_THREADS": "1",  # two threads wait for each other on a busy machine
     "DEVSYNTH_DAEMON_SHUTDOWN_GRACE": "40",  # a busy machine is no reason to fail
 }
@@ -226,6 +227,7 @@ def standing_in(weights: Path) -> Iterator[DaemonProcess]:
         "DEVSYNTH_LLM_PROVIDER": "openai",
         "DEVSYNTH_LLM_API_BASE": f"http://127.0.0.1:{free_port()}/v1",
         "DEVSYNTH_EMBEDDED_ENABLED": "always",
+        "DEVSYNTH_LLM_TEMPERATURE": "0",
         "DEVSYNTH_EMBEDDED_THREADS": "1",
     }
     with (

@@ -25,7 +25,7 @@ from tests.support.upstream_server import UpstreamServer
 
 ANSWER_MS = 10_000
 CTL = (sys.executable, "-m", "devsynthctl")
-END_S = 5.0
+END_S = 10.0
 
 
 class Dealer:

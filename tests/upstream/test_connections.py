@@ -171,6 +171,16 @@ def test_a_list_is_asked_for_once_more_after_a_reset(server: UpstreamServer) -> 
     assert len(server.lists) == 2
 
 
+def test_a_list_may_end_its_connection(server: UpstreamServer) -> None:
+    async def listed_and_closed(exchange: Exchange) -> None:
+        body = b'{"object": "list", "data": [{"id": "a"}]}'
+        await exchange.whole(200, "application/json", body, [("Connection", "close")])
+
+    server.models_reply = listed_and_closed
+
+    assert _listed(server.url) == ["a"]
+
+
 def test_a_list_is_not_asked_for_a_third_time(server: UpstreamServer) -> None:
     server.models_reply = reset_after()
 

@@ -41,6 +41,7 @@ def refused(body: bytes) -> Undecodable:
     [
         (b"{}", Encoding.JSON),
         (b" \r\n\t{}", Encoding.JSON),
+        (b" " * 1000 + b"{}", Encoding.JSON),
         (b"[]", Encoding.MSGPACK),
         (b"", Encoding.MSGPACK),
         (b"\x80", Encoding.MSGPACK),
