@@ -119,6 +119,10 @@ class FakeDaemon:
     def chunk(self, request: dict[str, Any], seq: int, text: str) -> None:
         self.send({"type": "chunk", "id": request["id"], "seq": seq, "text": text})
 
+    def progress(self, request: dict[str, Any], state: str, fraction: float | None) -> None:
+        reply = {"type": "progress", "id": request["id"], "state": state, "position": None}
+        self.send(reply | {"fraction": fraction, "request": 7})
+
     def error(self, request: dict[str, Any], code: str, **fields: object) -> None:
         error = {"code": code, "message": f"it is {code}", "retryable": False} | fields
         self.send({"type": "error", "id": request["id"], "error": error})

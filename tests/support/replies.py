@@ -84,6 +84,14 @@ SELECTED: dict[str, Any] = {
     "warnings": [{"code": "not_persisted", "message": "it holds until the daemon ends"}],
 }
 
+LOADED: dict[str, Any] = {"model": "qwen/small", "instance_id": "qwen/small:2", "load_time_s": 9.06}
+UNLOADED: dict[str, Any] = {"model": "qwen/small", "instance_ids": ["qwen/small", "qwen/small:2"]}
+DOWNLOADED: dict[str, Any] = {
+    "model": "qwen/small",
+    "status": "completed",
+    "size_bytes": 2_100_000_000,
+}
+
 
 def model(id: str, **fields: object) -> dict[str, Any]:
     """Return a model of the list."""
