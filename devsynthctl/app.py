@@ -2,10 +2,11 @@
 
 import sys
 from collections.abc import Callable, Container, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 from msgspec import Raw
 
-from devsynthctl.client import Client
+from devsynthctl.client import Client, OnProgress
 from devsynthctl.errors import info_of
 from devsynthctl.render.as_json import error_line, result_line
 from devsynthctl.render.text import printable, tab_separated
@@ -53,6 +54,17 @@ class App:
             print_table(columns, rows, sys.stdout, long=long, color=self.color)
         else:
             self.print(tab_separated([columns, *rows]))
+
+    def progress(self, title: str, *, bar: bool) -> AbstractContextManager[OnProgress | None]:
+        """Draw how far something is while the block runs, with or without a *bar*, on stderr.
+
+        The block gets whom to tell; null where nobody looks.
+        """
+        if self.as_json or not sys.stderr.isatty():
+            return nullcontext()
+        from devsynthctl.render.progress import drawn  # noqa: PLC0415 - as slow as the table
+
+        return drawn(title, sys.stderr, bar=bar, color=self.color)
 
     def answer(self, result: Raw, show: Callable[[], None]) -> None:
         """Write *result* as JSON if that was asked for, else have *show* write it for people."""

@@ -18,7 +18,7 @@ from devsynthctl.link import RETRY_PAUSE_S, Inbox, Link
 from devsynthd.wire.codec import DECODE_ERRORS, encode
 from devsynthd.wire.errors import BadRequest, DevsynthError, ShuttingDown
 from devsynthd.wire.limits import MAX_BODY_BYTES
-from devsynthd.wire.replies import Chunk, Error, ReceivedResult
+from devsynthd.wire.replies import Chunk, Error, Progress, ReceivedResult
 from devsynthd.wire.requests import Cancel, List, Ping, Request, Shutdown, Status
 
 Shape = TypeVar("Shape")
@@ -78,14 +78,34 @@ class Call:
         self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
         self._again_until: float | None = None
         self._begun = False
+        self._ended = False
         self._inbox = self._send()
 
-    def next(self) -> Chunk | ReceivedResult:
+    def next(self) -> Chunk | Progress | ReceivedResult:
         """Return the next reply; a result is the last.
 
         Raises:
             DevsynthError: The daemon says so, or it cannot be asked any more.
         """
+        try:
+            return self._next()
+        except DevsynthError:
+            self.close()
+            raise
+
+    def cancel(self) -> None:
+        """Have the daemon drop the request, unless it has ended; no more of it is read."""
+        if not self._ended:
+            cancel = Cancel(id=self._link.new_id(), client=self._link.client_name, target=self.id)
+            self._inbox.send(encode(cancel))
+            self.close()
+
+    def close(self) -> None:
+        """Read no more of it: it has ended."""
+        self._ended = True
+        self._inbox.close()
+
+    def _next(self) -> Chunk | Progress | ReceivedResult:
         while True:
             try:
                 reply = self._inbox.next(self._give_up)
@@ -107,16 +127,6 @@ class Call:
             if not refused or isinstance(self._request, _MEANT_FOR_ONE):
                 raise error
             self._send_again(error)
-
-    def cancel(self) -> None:
-        """Have the daemon drop the request; what it still says about it is not read."""
-        cancel = Cancel(id=self._link.new_id(), client=self._link.client_name, target=self.id)
-        self._inbox.send(encode(cancel))
-        self._inbox.close()
-
-    def close(self) -> None:
-        """Read no more of it: it has ended."""
-        self._inbox.close()
 
     def _send(self) -> Inbox:
         until = self._again_until if self._deadline is None else self._deadline

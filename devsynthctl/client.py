@@ -1,23 +1,25 @@
 """The blocking client: one method an operation of the protocol, typed results, typed errors."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Literal, Self, TypedDict, Unpack
 
 import msgspec
-from msgspec import Raw
+from msgspec import Raw, structs
 
 from devsynthctl.call import UNSENT, Call, read_result
 from devsynthctl.link import Link
 from devsynthctl.stream import Stream
 from devsynthd import __version__
-from devsynthd.wire.errors import BadRequest, DevsynthError
-from devsynthd.wire.replies import ReceivedResult
+from devsynthd.wire.errors import BadRequest
+from devsynthd.wire.replies import Progress, ReceivedResult
 from devsynthd.wire.requests import (
     Cancel,
+    Download,
     Generate,
     List,
+    Load,
     Message,
     Ping,
     Request,
@@ -25,15 +27,22 @@ from devsynthd.wire.requests import (
     Select,
     Shutdown,
     Status,
+    Unload,
 )
 from devsynthd.wire.results import (
     CancelOutcome,
     Completion,
+    DownloadOutcome,
+    LoadOutcome,
     Models,
     Pong,
     Selected,
     StatusReport,
+    UnloadOutcome,
 )
+
+OnProgress = Callable[[Progress], None]
+"""Told how far a request is; what it raises ends the wait, and cancels the request."""
 
 
 class GenerateOptions(TypedDict, total=False):
@@ -159,6 +168,54 @@ class Client:
         """Return the same answer as an iterator over its chunks, as they come."""
         return self.open(generate_request(prompt, stream=True, **options), timeout=timeout)
 
+    def load(
+        self,
+        model: str,
+        *,
+        context_length: int | None = None,
+        on_progress: OnProgress | None = None,
+        timeout: float | None = None,
+    ) -> LoadOutcome:
+        """Have the upstream load a model, unless it is loaded already; that may take minutes.
+
+        What was begun goes on even if nobody waits for it any more.
+
+        Args:
+            model: Its id.
+            context_length: In tokens; null: the upstream's own.
+            on_progress: Called while it loads, on this thread.
+            timeout: Seconds until the deadline.
+        """
+        request = Load(id=UNSENT, model=model, context_length=context_length)
+        return read_result(self.ask(request, on_progress=on_progress, timeout=timeout), LoadOutcome)
+
+    def unload(self, model: str, *, timeout: float | None = None) -> UnloadOutcome:
+        """Have the upstream unload *model*: one instance by its id, or all those of a model."""
+        return read_result(self.ask(Unload(id=UNSENT, model=model), timeout=timeout), UnloadOutcome)
+
+    def download(
+        self,
+        model: str,
+        *,
+        quantization: str | None = None,
+        on_progress: OnProgress | None = None,
+        timeout: float | None = None,
+    ) -> DownloadOutcome:
+        """Have the upstream download a model, and wait until it is there or somebody pauses it.
+
+        The upstream goes on even if nobody waits for it any more.
+
+        Args:
+            model: Its catalog id or URL.
+            quantization: Which variant, as ``Q4_K_M``; null: the upstream's choice.
+            on_progress: Called about once a second, on this thread.
+            timeout: Seconds until the deadline.
+        """
+        request = Download(id=UNSENT, model=model, quantization=quantization)
+        return read_result(
+            self.ask(request, on_progress=on_progress, timeout=timeout), DownloadOutcome
+        )
+
     def cancel(
         self,
         target: RequestId | None = None,
@@ -177,15 +234,24 @@ class Client:
         """Have the daemon exit; what runs may go on for *grace* seconds (null: its setting)."""
         self.ask(Shutdown(id=UNSENT, grace=grace), timeout=timeout)
 
-    def ask(self, request: Request, *, timeout: float | None = None) -> Raw:
-        """Send *request*, whatever its id, and return its result as it came, in MessagePack."""
+    def ask(
+        self,
+        request: Request,
+        *,
+        on_progress: OnProgress | None = None,
+        timeout: float | None = None,
+    ) -> Raw:
+        """Send *request*, whatever its id, and return its result as it came, in MessagePack.
+
+        A ``load`` and a ``download`` ask for progress if there is *on_progress* to tell.
+        """
+        if isinstance(request, Load | Download):
+            request = structs.replace(request, progress=on_progress is not None)
         call = self._call(request, timeout)
         try:
-            reply = call.next()
-            while not isinstance(reply, ReceivedResult):
-                reply = call.next()
-        except DevsynthError:
-            raise  # that ended it
+            while not isinstance(reply := call.next(), ReceivedResult):
+                if on_progress and isinstance(reply, Progress):
+                    on_progress(reply)
         except BaseException:
             call.cancel()
             raise

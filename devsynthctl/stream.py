@@ -8,7 +8,7 @@ from msgspec import Raw
 
 from devsynthctl.call import Call, read_result
 from devsynthd.wire.errors import DevsynthError, Incomplete
-from devsynthd.wire.replies import Chunk, ReceivedResult
+from devsynthd.wire.replies import Chunk, Progress, ReceivedResult
 from devsynthd.wire.results import Completion
 
 
@@ -54,7 +54,8 @@ class Stream:
         if self._over:
             raise StopIteration
         try:
-            reply = self._call.next()
+            while isinstance(reply := self._call.next(), Progress):
+                pass
         except DevsynthError as exc:
             self._over = True
             exc.details.setdefault("text", "".join(self._texts))

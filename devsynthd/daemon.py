@@ -22,6 +22,7 @@ from devsynthd.scheduling.turns import Turns
 from devsynthd.service.answer import Answers
 from devsynthd.service.conversation import Defaults
 from devsynthd.service.generation import GenerationService
+from devsynthd.service.managing import ManagingService
 from devsynthd.service.models import ModelsService
 from devsynthd.service.reception import Reception
 from devsynthd.service.register import Register
@@ -36,6 +37,7 @@ from devsynthd.upstream.base import Upstream
 from devsynthd.upstream.embedded import EmbeddedUpstream
 from devsynthd.upstream.engine import Engine, EngineConfig
 from devsynthd.upstream.http import Timeouts
+from devsynthd.upstream.lmstudio import LMStudioUpstream
 from devsynthd.upstream.openai import OpenAIUpstream
 from devsynthd.wire.limits import MAX_MESSAGE_BYTES
 from devsynthd.wire.objects import ConfigStatus
@@ -162,6 +164,7 @@ class Daemon:
             ),
             ModelsService(catalog, poller, connect_timeout_s=settings.llm_connect_timeout),
             GenerationService(routing, turns, tally, lambda: defaults),
+            ManagingService(upstream, catalog, poller, tasks),
             turns,
             register,
             self.stop,
@@ -175,9 +178,10 @@ class Daemon:
             connected=poller.connected,
         )
 
-    def _upstream(self) -> OpenAIUpstream:
+    def _upstream(self) -> OpenAIUpstream | LMStudioUpstream:
         settings = self._settings
-        return OpenAIUpstream(
+        kind = LMStudioUpstream if settings.llm_provider == "lmstudio" else OpenAIUpstream
+        return kind(
             _api_base(settings),
             api_key=settings.llm_api_key,
             timeouts=self._timeouts(),
@@ -232,8 +236,7 @@ class Daemon:
 
 
 def _api_base(settings: Settings) -> str:
-    """Return where the upstream's OpenAI-compatible API is."""
+    """Return where the upstream is: LM Studio's root, or the base of an OpenAI-compatible API."""
     if settings.llm_provider == "embedded":
         return "embedded"
-    base = upstream_base(settings.llm_provider, settings.llm_api_base)
-    return f"{base}/v1" if settings.llm_provider == "lmstudio" else base
+    return upstream_base(settings.llm_provider, settings.llm_api_base)

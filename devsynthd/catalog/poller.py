@@ -100,6 +100,12 @@ class Poller:
         """Ask the upstream now, or wait for the answer that somebody else is waiting for."""
         await asyncio.shield(self.refresh_soon())
 
+    async def refresh_anew(self) -> None:
+        """Ask the upstream from now on: an answer under way may tell what was a moment ago."""
+        if self._flight is not None:
+            await asyncio.shield(self._flight)
+        await self.refresh()
+
     async def probe(self, limit_s: float) -> None:
         """Refresh unless that was just done; wait *limit_s* at most, whatever comes of it."""
         if self._ended_at is not None and self._clock() - self._ended_at < FRESH_S:

@@ -6,6 +6,7 @@ from typing import Any, assert_never
 from devsynthd.scheduling.turns import Turns
 from devsynthd.service.call import Call
 from devsynthd.service.generation import GenerationService
+from devsynthd.service.managing import ManagingService
 from devsynthd.service.models import ModelsService
 from devsynthd.service.register import Register
 from devsynthd.service.status import StatusService
@@ -13,12 +14,15 @@ from devsynthd.wire.errors import BadRequest, Cancelled
 from devsynthd.wire.requests import (
     AnyRequest,
     Cancel,
+    Download,
     Generate,
     List,
+    Load,
     Ping,
     Select,
     Shutdown,
     Status,
+    Unload,
 )
 from devsynthd.wire.results import AnyResult, CancelOutcome, Empty
 
@@ -37,14 +41,18 @@ class Answers:
         status: StatusService,
         models: ModelsService,
         generation: GenerationService,
+        managing: ManagingService,
         turns: Turns,
         register: Register,
         stop: Callable[[float | None], None],
     ) -> None:
         self._status, self._models, self._generation = status, models, generation
+        self._managing = managing
         self._turns, self._register, self._stop = turns, register, stop
 
-    def answer(self, request: AnyRequest, call: Call) -> AnyResult | Work:
+    def answer(  # noqa: C901, PLR0911 - one case a request
+        self, request: AnyRequest, call: Call
+    ) -> AnyResult | Work:
         """Return the result of *request* if it is known at once, else the work that leads to it.
 
         Raises:
@@ -54,8 +62,7 @@ class Answers:
             case List():
                 return self._models.list(request, call)
             case Generate():
-                if request.stream and call.client.is_req:
-                    raise BadRequest("a REQ socket cannot stream", hint="connect a DEALER socket")
+                _require_dealer(call, asks_for_more=request.stream)
                 return self._generation.generate(request, call)
             case Ping():
                 return self._status.ping()
@@ -63,6 +70,14 @@ class Answers:
                 return self._status.status(self._turns.queue, self._register.all())
             case Select():
                 return self._models.select(request)
+            case Load():
+                _require_dealer(call, asks_for_more=request.progress)
+                return self._managing.load(request, call)
+            case Unload():
+                return self._managing.unload(request, call)
+            case Download():
+                _require_dealer(call, asks_for_more=request.progress)
+                return self._managing.download(request, call)
             case Cancel():
                 return self._cancel(request, call)
             case Shutdown():
@@ -86,3 +101,9 @@ async def _cancelled(target: Call) -> CancelOutcome:
     target.end(Cancelled("cancelled by request"))
     await target.ended()
     return CancelOutcome(cancelled=target.state == "cancelled")
+
+
+def _require_dealer(call: Call, *, asks_for_more: bool) -> None:
+    """Refuse what needs several replies to a socket that takes one."""
+    if asks_for_more and call.client.is_req:
+        raise BadRequest("a REQ socket takes one reply only", hint="connect a DEALER socket")

@@ -8,7 +8,7 @@ from typing import Protocol
 from devsynthd.wire.codec import Encoding, encode
 from devsynthd.wire.errors import Cancelled, DeadlineExceeded, DevsynthError, Incomplete
 from devsynthd.wire.objects import ErrorInfo, RequestInfo, RequestState
-from devsynthd.wire.replies import AnyReply, Chunk, Error, Result
+from devsynthd.wire.replies import AnyReply, Chunk, Error, Progress, Result
 from devsynthd.wire.requests import Request, RequestId
 from devsynthd.wire.results import AnyResult
 
@@ -95,6 +95,18 @@ class Call:
         """Send a piece of the answer."""
         self.envelope.send(Chunk(id=self.id, seq=self._seq, text=text, reasoning=reasoning))
         self._seq += 1
+
+    def progress(self, fraction: float | None) -> None:
+        """Send how far it is; *fraction* is from 0 to 1."""
+        self.envelope.send(
+            Progress(
+                id=self.id,
+                state=self.state,
+                position=self.position(),
+                fraction=fraction,
+                request=self.number,
+            )
+        )
 
     def succeed(self, result: AnyResult) -> None:
         """Answer with *result*."""

@@ -1,11 +1,14 @@
 """From a ``generate`` request to the chat that is sent upstream. Pure."""
 
+from collections.abc import Iterator
+
 from msgspec import Struct
 
 from devsynthd.upstream.base import Chat
 from devsynthd.wire.errors import BadRequest
 from devsynthd.wire.requests import Generate, Message
 
+BYTES_PER_TOKEN = 4
 UNLIMITED = -1  # of max_tokens: the upstream's own limit holds
 
 
@@ -48,3 +51,19 @@ def chat_for(request: Generate, model: str, defaults: Defaults) -> Chat:
         max_tokens=None if wanted == UNLIMITED else wanted,
         temperature=defaults.temperature if request.temperature is None else request.temperature,
     )
+
+
+def estimated_tokens(chat: Chat) -> int:
+    """Return about how many tokens the text of *chat* has; rather too few than too many.
+
+    Four bytes are a token of English text, and more than one of most other languages.
+    """
+    return sum(len(text.encode()) for text in _texts(chat)) // BYTES_PER_TOKEN
+
+
+def _texts(chat: Chat) -> Iterator[str]:
+    for message in chat.messages:
+        if isinstance(message.content, str):
+            yield message.content
+        else:
+            yield from (part.text for part in message.content or () if part.text)

@@ -5,12 +5,21 @@ from collections.abc import Callable
 
 from devsynthd.scheduling.turns import Turns
 from devsynthd.service.call import Call
-from devsynthd.service.conversation import Defaults, chat_for
+from devsynthd.service.conversation import Defaults, chat_for, estimated_tokens
 from devsynthd.service.delivery import Delivery
 from devsynthd.service.routing import Route, Routing
 from devsynthd.service.status import Tally
-from devsynthd.upstream.base import Ending
-from devsynthd.wire.errors import ModelNotFound, UpstreamUnavailable
+from devsynthd.upstream.base import Chat, Ending
+from devsynthd.wire.errors import (
+    ContextOverflow,
+    DevsynthError,
+    Incomplete,
+    ModelLoadFailed,
+    ModelNotFound,
+    NoModel,
+    UpstreamError,
+    UpstreamUnavailable,
+)
 from devsynthd.wire.objects import Warn
 from devsynthd.wire.requests import Generate
 from devsynthd.wire.results import Completion
@@ -57,7 +66,9 @@ class GenerationService:
             chat = chat_for(request, route.model, defaults)
             try:
                 ending = await route.upstream.chat(chat, delivery.relay, delivery.sent)
-            except ModelNotFound:
+            except UpstreamError as exc:
+                raise self._explained(exc, chat) from exc
+            except (ModelNotFound, NoModel, ModelLoadFailed, Incomplete):
                 self._routing.outdated()
                 raise
             finally:
@@ -74,6 +85,24 @@ class GenerationService:
             timing=delivery.timing(ending.usage),
             fallback=route.fallback,
             warnings=_warnings(route, ending, chat.max_tokens),
+        )
+
+    def _explained(self, error: UpstreamError, chat: Chat) -> DevsynthError:
+        """Return *error*, or what the length of the prompt makes of an answer without a word.
+
+        LM Studio ends the answer to a prompt that does not fit in three ways. Two say so.
+        """
+        self._routing.outdated()
+        context_length = self._routing.context_length(chat.model)
+        if not error.details.get("empty") or context_length is None:
+            return error
+        if estimated_tokens(chat) < context_length:
+            return error
+        return ContextOverflow(
+            f"the prompt of about {estimated_tokens(chat)} tokens does not fit the"
+            f" {context_length} of {chat.model}: it answered with nothing at all",
+            hint=error.hint,
+            details=error.details,
         )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from devsynthd.catalog.catalog import Catalog
-from devsynthd.catalog.choice import answering_model, require_listed
+from devsynthd.catalog.choice import answering_model, is_listed, require_listed
 from devsynthd.catalog.poller import FRESH_S, Poller
 from devsynthd.upstream.base import Upstream
 from devsynthd.wire.errors import ModelNotFound, UpstreamUnavailable
@@ -68,8 +68,13 @@ class Routing:
         return await self.find(request, wait_until)
 
     def outdated(self) -> None:
-        """Have the list refreshed: the upstream does not have a model that is in it."""
+        """Have the list refreshed: the upstream answered as if it were another one."""
         self._poller.refresh_soon()
+
+    def context_length(self, model: str) -> int | None:
+        """Return the context of the loaded *model* in tokens, if it is known."""
+        models = self._catalog.view.models or ()
+        return next((m.context_length for m in models if is_listed(model, [m])), None)
 
     async def _await_upstream(self, wait_until: float) -> None:
         if not self._catalog.reachable:

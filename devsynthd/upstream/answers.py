@@ -111,6 +111,7 @@ class Answer:
             raise UpstreamError(
                 f"{self._address} answered with nothing at all",
                 hint=f"Some servers do so when the prompt is too long. {CONTEXT_HINT}",
+                details={"empty": True},
             )
         return Ending(
             model=self._model,

@@ -42,6 +42,44 @@ class Ending(Struct, frozen=True, kw_only=True):
     tool_calls: tuple[ToolCall, ...] = ()
 
 
+class LoadedInstance(Struct, frozen=True):
+    """A model that was loaded; *context_length* in tokens, null if the upstream does not say."""
+
+    id: str
+    context_length: int | None
+    load_time_s: float
+
+
+class Job(Struct, frozen=True, kw_only=True):
+    """A download as it stands; *id* is null where nothing is left to watch."""
+
+    id: str | None
+    status: str
+    size_bytes: int | None
+    downloaded_bytes: int | None = None
+    reason: str | None = None
+
+
+class Manager(Protocol):
+    """Loads, unloads and downloads models there.
+
+    Every method may be cancelled, which hangs up; the upstream may finish all the same. All raise
+    ``upstream_*``, ``model_not_found`` or ``model_load_failed``.
+    """
+
+    async def load(self, model: str, context_length: int | None) -> LoadedInstance:
+        """Load another instance of *model*; takes as long as it takes, up to minutes."""
+
+    async def unload(self, instance_id: str) -> None:
+        """Unload one instance; one that is gone already is no error."""
+
+    async def download(self, model: str, quantization: str | None) -> Job:
+        """Start to download *model*."""
+
+    async def job(self, job_id: str) -> Job:
+        """Return how far that download is."""
+
+
 class Upstream(Protocol):
     """Somebody who lists models and answers chats.
 
@@ -52,6 +90,10 @@ class Upstream(Protocol):
     @property
     def address(self) -> str:
         """Where it is, for messages: a URL without user, password or query."""
+
+    @property
+    def manager(self) -> Manager | None:
+        """What manages models there; none where the server cannot, or as far as is known."""
 
     async def models(self) -> Listing:
         """Return the models.

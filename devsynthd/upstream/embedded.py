@@ -27,6 +27,10 @@ class EmbeddedUpstream:
         """What it is called in messages."""
         return "the embedded engine"
 
+    @property
+    def manager(self) -> None:
+        """There is no way to load or unload models there."""
+
     async def models(self) -> Listing:
         """Return the one model; it is loaded while the engine runs."""
         config, running = self._config, self._engine.running

@@ -51,7 +51,8 @@ _KINDS = (
         NoModel,
         re.compile(r"\bno models? (is |are )?(currently )?loaded"),
         "no model is loaded and the server did not load one",
-        "Load a model there, or switch on just-in-time loading in LM Studio's server settings.",
+        "Load one: devsynthctl load MODEL. Or switch on just-in-time loading in LM Studio's server"
+        " settings.",
     ),
     _Kind(
         UpstreamUnavailable,

@@ -126,6 +126,7 @@ class Http:
         netloc = parts.netloc.rpartition("@")[2]
         self.address = urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", ""))
         self._base = urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
+        self._root = self._base.removesuffix("/v1")
         self._connect_s = connect_s
         self._auth = BearerAuth(api_key) if api_key else None
         self._switchboard = Switchboard()
@@ -139,19 +140,21 @@ class Http:
                 self._base, {}, stream=True, verify=ca_bundle or None, cert=None
             )
         )
-        self._templates = {
-            (method, path): self._prepare(method, self._base + path)
-            for method, path in (("GET", "/models"), ("POST", "/chat/completions"))
-        }
+        self._templates: dict[tuple[str, str], requests.PreparedRequest] = {}
+        self._prepare("GET", self._base)  # tells at once if the URL is not usable
 
     @contextmanager
-    def get(self, path: str, line: Line, *, timeout_s: float) -> Iterator[Reply]:
+    def get(
+        self, path: str, line: Line, *, timeout_s: float, at_root: bool = False
+    ) -> Iterator[Reply]:
         """Ask for *path* under the base; asked again once if the connection was reset.
+
+        With *at_root* it is asked for beside a ``/v1`` that the base ends in.
 
         Raises:
             requests.RequestException: No head of an answer came within *timeout_s*.
         """
-        request = self._template("GET", path)
+        request = self._template("GET", (self._root if at_root else self._base) + path)
         response = self._send(request, line, timeout_s)
         for _ in range(MAX_REDIRECTS):
             target = urljoin(request.url or "", response.headers.get("Location", ""))
@@ -170,7 +173,7 @@ class Http:
         Raises:
             requests.RequestException: No head of an answer came within *timeout_s*.
         """
-        request = self._template("POST", path)
+        request = self._template("POST", self._base + path)
         request.body = body
         request.headers["Content-Length"] = str(len(body))
         request.headers["Content-Type"] = "application/json"
@@ -220,9 +223,11 @@ class Http:
         finally:
             response.close()
 
-    def _template(self, method: str, path: str) -> requests.PreparedRequest:
-        template = self._templates.get((method, path))
-        return template.copy() if template else self._prepare(method, self._base + path)
+    def _template(self, method: str, url: str) -> requests.PreparedRequest:
+        template = self._templates.get((method, url))
+        if template is None:
+            template = self._templates[method, url] = self._prepare(method, url)
+        return template.copy()
 
     def _prepare(self, method: str, url: str) -> requests.PreparedRequest:
         headers = {

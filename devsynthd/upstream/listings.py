@@ -5,12 +5,9 @@ from typing import Any
 import msgspec
 
 from devsynthd.upstream.base import Listing
-from devsynthd.upstream.cleaning import clean
+from devsynthd.upstream.entries import count, line, mapping, usable_id
 from devsynthd.upstream.failures import failure_of, has_error, loads
 from devsynthd.wire.objects import Instance, Model
-
-MAX_ID_CHARS = 1024
-MAX_NAME_CHARS = 200
 
 
 def listing_of(
@@ -32,40 +29,29 @@ def listing_of(
         raise failure_of(status, content_type, body, address=address, secrets=secrets)
     models: dict[str, Model] = {}
     for entry in entries:
-        if isinstance(entry, dict) and _is_usable(entry.get("id")):
-            model = _model(entry)
+        if isinstance(entry, dict) and (model_id := usable_id(entry.get("id"))):
+            model = _model(model_id, entry)
             known = models.get(model.id)
             models[model.id] = model if known is None else _merged(known, model)
     return Listing(api="openai", models=tuple(models.values()))
 
 
-def _is_usable(model_id: object) -> bool:
-    if not isinstance(model_id, str) or not 0 < len(model_id) <= MAX_ID_CHARS:
-        return False
-    try:
-        model_id.encode()
-    except UnicodeEncodeError:  # half of a surrogate pair: it could not be sent back
-        return False
-    return True
-
-
-def _model(entry: dict[str, Any]) -> Model:
-    model_id: str = entry["id"]
-    meta = _map(entry.get("meta"))
-    owner = _line(entry.get("owned_by"))
+def _model(model_id: str, entry: dict[str, Any]) -> Model:
+    meta = mapping(entry.get("meta"))
+    owner = line(entry.get("owned_by"))
     loaded = _is_loaded(entry, owner)
-    served = _count(entry.get("max_model_len"))  # vLLM's word for it
-    context_length = _count(meta.get("n_ctx")) or served
-    parameters = _count(meta.get("n_params"))
+    served = count(entry.get("max_model_len"))  # vLLM's word for it
+    context_length = count(meta.get("n_ctx")) or served
+    parameters = count(meta.get("n_params"))
     return Model(
         id=model_id,
-        name=_line(entry.get("name")) or _line(model_id) or "?",
+        name=line(entry.get("name")) or line(model_id) or "?",
         owner=owner,
         loaded=loaded,
         instances=(Instance(model_id, context_length),) if loaded else (),
         context_length=context_length if loaded else None,
-        max_context_length=_count(meta.get("n_ctx_train")) or served,
-        size_bytes=_count(meta.get("size")),
+        max_context_length=count(meta.get("n_ctx_train")) or served,
+        size_bytes=count(meta.get("size")),
         parameters=None if parameters is None else short_count(parameters),
         vision=_sees(entry),
     )
@@ -73,14 +59,14 @@ def _model(entry: dict[str, Any]) -> Model:
 
 def _is_loaded(entry: dict[str, Any], owner: str | None) -> bool | None:
     """Whether the model is in memory; most servers list what they could load and do not say."""
-    state = _map(entry.get("status")).get("value")  # llama-server as a router
+    state = mapping(entry.get("status")).get("value")  # llama-server as a router
     if isinstance(state, str):
         return state == "loaded"
     return True if owner in {"llamacpp", "vllm"} else None
 
 
 def _sees(entry: dict[str, Any]) -> bool | None:
-    inputs = _map(entry.get("architecture")).get("input_modalities")
+    inputs = mapping(entry.get("architecture")).get("input_modalities")
     return "image" in inputs if isinstance(inputs, list) else None
 
 
@@ -101,17 +87,3 @@ def short_count(number: int) -> str:
             amount = number / unit
             return f"{amount:.1f}{name}" if amount < 10 else f"{amount:.0f}{name}"  # noqa: PLR2004 - digits
     return str(number)
-
-
-def _line(value: object) -> str | None:
-    return (clean(value, max_chars=MAX_NAME_CHARS) or None) if isinstance(value, str) else None
-
-
-def _map(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _count(value: object) -> int | None:
-    """Return *value* if it is a count that every reader keeps exact."""
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**53
-    return value if is_count and isinstance(value, int) else None

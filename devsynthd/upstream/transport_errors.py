@@ -103,6 +103,11 @@ def cut_off(address: str) -> UpstreamError:
     )
 
 
+def too_large(address: str, what: str, max_bytes: int) -> UpstreamError:
+    """Return the error for an answer that is longer than anybody needs."""
+    return UpstreamError(f"{address} sent a {what} of more than {max_bytes >> 20} MiB")
+
+
 def silent(address: str, patience: Patience) -> UpstreamTimeout:
     """Return the error for a server that accepted and then said nothing."""
     return UpstreamTimeout(

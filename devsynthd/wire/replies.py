@@ -1,8 +1,8 @@
-"""How an answer travels: any number of ``Chunk``, then one ``Result`` or one ``Error``."""
+"""How an answer travels: ``Chunk`` and ``Progress``, then one ``Result`` or one ``Error``."""
 
 from msgspec import Raw, Struct
 
-from devsynthd.wire.objects import ErrorInfo
+from devsynthd.wire.objects import ErrorInfo, RequestState
 from devsynthd.wire.requests import RequestId
 from devsynthd.wire.results import AnyResult
 
@@ -23,6 +23,19 @@ class Chunk(Struct, frozen=True, kw_only=True, tag_field="type", tag="chunk", om
     reasoning: str = ""
 
 
+class Progress(Struct, frozen=True, kw_only=True, tag_field="type", tag="progress"):
+    """How far a request is: *position* in the queue, *fraction* from 0 to 1, null if not known.
+
+    *request* is the daemon's own number for it.
+    """
+
+    id: RequestId
+    state: RequestState
+    position: int | None
+    fraction: float | None
+    request: int
+
+
 class Error(Struct, frozen=True, kw_only=True, tag_field="type", tag="error"):
     """The request failed; *id* is null where it could not be read."""
 
@@ -37,5 +50,5 @@ class ReceivedResult(Struct, frozen=True, kw_only=True, tag_field="type", tag="r
     result: Raw
 
 
-AnyReply = Result | Chunk | Error
-ReceivedReply = ReceivedResult | Chunk | Error
+AnyReply = Result | Chunk | Progress | Error
+ReceivedReply = ReceivedResult | Chunk | Progress | Error

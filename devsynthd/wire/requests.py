@@ -4,7 +4,7 @@ Whole numbers are declared as floats that are a multiple of 1: languages with on
 ``16.0`` for 16, and both are taken.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from msgspec import Meta, Struct
 
@@ -123,6 +123,28 @@ class Generate(Request, frozen=True, kw_only=True, tag="generate"):
     fallback: bool | None = None
 
 
+class Load(Request, frozen=True, kw_only=True, tag="load"):
+    """Have the upstream load a model. *context_length* is in tokens; null: the upstream's own."""
+
+    model: ModelId
+    context_length: Annotated[float, Meta(ge=1, le=MAX_SAFE_INTEGER, multiple_of=1)] | None = None
+    progress: bool = False
+
+
+class Unload(Request, frozen=True, kw_only=True, tag="unload"):
+    """Have the upstream unload one instance, or all those of a model."""
+
+    model: ModelId
+
+
+class Download(Request, frozen=True, kw_only=True, tag="download"):
+    """Have the upstream download a model, by its catalog id or URL."""
+
+    model: ModelId
+    quantization: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
+    progress: bool = False
+
+
 class Cancel(Request, frozen=True, kw_only=True, tag="cancel"):
     """End a running request: one of this client by its id, or any by the daemon's number."""
 
@@ -136,10 +158,9 @@ class Shutdown(Request, frozen=True, kw_only=True, tag="shutdown"):
     grace: Seconds | None = None
 
 
-AnyRequest = Ping | Status | List | Select | Generate | Cancel | Shutdown
+AnyRequest = Ping | Status | List | Select | Generate | Load | Unload | Download | Cancel | Shutdown
 
 REQUEST_TYPES: dict[str, type[Request]] = {
-    str(cls.__struct_config__.tag): cls
-    for cls in (Ping, Status, List, Select, Generate, Cancel, Shutdown)
+    str(cls.__struct_config__.tag): cls for cls in get_args(AnyRequest)
 }
 """The struct of each op, by its name on the wire."""

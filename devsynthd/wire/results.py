@@ -90,6 +90,29 @@ class Completion(Struct, frozen=True, kw_only=True):
     warnings: tuple[Warn, ...]
 
 
+class LoadOutcome(Struct, frozen=True, kw_only=True):
+    """Answer to ``load``; *load_time_s* is 0 for a model that was loaded already."""
+
+    model: str
+    instance_id: str
+    load_time_s: float
+
+
+class UnloadOutcome(Struct, frozen=True, kw_only=True):
+    """Answer to ``unload``: the instances that are gone now."""
+
+    model: str
+    instance_ids: tuple[str, ...]
+
+
+class DownloadOutcome(Struct, frozen=True, kw_only=True):
+    """Answer to ``download``; *status* is the upstream's word: ``completed``, ``paused``, ..."""
+
+    model: str
+    status: str
+    size_bytes: int | None
+
+
 class CancelOutcome(Struct, frozen=True):
     """Answer to ``cancel``: whether there was something to cancel."""
 
@@ -100,7 +123,18 @@ class Empty(Struct, frozen=True):
     """Answer of an op that has nothing to tell."""
 
 
-AnyResult = Pong | StatusReport | Models | Selected | Completion | CancelOutcome | Empty
+AnyResult = (
+    Pong
+    | StatusReport
+    | Models
+    | Selected
+    | Completion
+    | LoadOutcome
+    | UnloadOutcome
+    | DownloadOutcome
+    | CancelOutcome
+    | Empty
+)
 
 RESULT_TYPES: dict[str, type[AnyResult]] = {
     "ping": Pong,
@@ -108,6 +142,9 @@ RESULT_TYPES: dict[str, type[AnyResult]] = {
     "list": Models,
     "select": Selected,
     "generate": Completion,
+    "load": LoadOutcome,
+    "unload": UnloadOutcome,
+    "download": DownloadOutcome,
     "cancel": CancelOutcome,
     "shutdown": Empty,
 }

@@ -11,9 +11,20 @@ from devsynthctl import Client, ClientError, DevsynthError
 from devsynthctl.errors import BadReply, UnknownError
 from devsynthd.wire.errors import BadRequest, ErrorCode, Incomplete, ModelNotFound, error_classes
 from devsynthd.wire.limits import MAX_BODY_BYTES
+from devsynthd.wire.replies import Progress
 from devsynthd.wire.requests import Message
 from tests.support.fake_daemon import FakeDaemon
-from tests.support.replies import PONG, SELECTED, STATUS, completion, model, models
+from tests.support.replies import (
+    DOWNLOADED,
+    LOADED,
+    PONG,
+    SELECTED,
+    STATUS,
+    UNLOADED,
+    completion,
+    model,
+    models,
+)
 
 
 def test_each_operation_gives_its_typed_result(socket_path: Path) -> None:
@@ -23,6 +34,9 @@ def test_each_operation_gives_its_typed_result(socket_path: Path) -> None:
         "list": models(model("a", loaded=True)),
         "select": SELECTED,
         "generate": completion("Yes."),
+        "load": LOADED,
+        "unload": UNLOADED,
+        "download": DOWNLOADED,
         "cancel": {"cancelled": True},
         "shutdown": {},
     }
@@ -32,6 +46,9 @@ def test_each_operation_gives_its_typed_result(socket_path: Path) -> None:
         assert ctl.list().models[0].loaded is True
         assert ctl.select("a").previous is None
         assert ctl.generate("Is it?").text == "Yes."
+        assert ctl.load("a").instance_id == "qwen/small:2"
+        assert ctl.unload("a").instance_ids == ("qwen/small", "qwen/small:2")
+        assert ctl.download("a").size_bytes == 2_100_000_000
         assert ctl.cancel(request=3) is True
         ctl.shutdown()
 
@@ -41,6 +58,9 @@ def test_what_is_asked_is_what_is_sent(socket_path: Path) -> None:
         "list": models(),
         "select": SELECTED,
         "generate": completion(""),
+        "load": LOADED,
+        "unload": UNLOADED,
+        "download": DOWNLOADED,
         "shutdown": {},
     }
     with FakeDaemon(socket_path, lambda each: each.serve(answers)) as daemon:
@@ -49,10 +69,13 @@ def test_what_is_asked_is_what_is_sent(socket_path: Path) -> None:
             ctl.select(None, persist=False, force=True)
             ctl.generate("Go", messages=[{"role": "user", "content": "x"}], max_tokens=5, wait=1)
             ctl.generate(messages=[Message(role="user", content="x")], temperature=0.1)
+            ctl.load("a", context_length=8192)
+            ctl.unload("a:2")
+            ctl.download("a", quantization="Q4_K_M")
             ctl.shutdown(grace=2)
-        sent = [daemon.seen.get() for _ in range(5)]
+        sent = [daemon.seen.get() for _ in range(8)]
 
-    assert len({each["id"] for each in sent}) == 5
+    assert len({each["id"] for each in sent}) == 8
     assert {each["client"] for each in sent} == {"editor/2"}
     assert {each["timeout"] for each in sent} == {None}
     expected: list[dict[str, Any]] = [
@@ -60,6 +83,9 @@ def test_what_is_asked_is_what_is_sent(socket_path: Path) -> None:
         {"model": None, "persist": False, "force": True},
         {"prompt": "Go", "messages": [{"role": "user", "content": "x"}], "max_tokens": 5},
         {"prompt": None, "messages": [{"role": "user", "content": "x"}], "temperature": 0.1},
+        {"op": "load", "model": "a", "context_length": 8192, "progress": False},
+        {"op": "unload", "model": "a:2"},
+        {"op": "download", "model": "a", "quantization": "Q4_K_M", "progress": False},
         {"grace": 2},
     ]
     for request, fields in zip(sent, expected, strict=True):
@@ -189,6 +215,65 @@ def test_a_stream_gives_chunks_and_then_the_result(socket_path: Path) -> None:
         assert [chunk.text for chunk in stream] == ["Yes", ", ", "it is"]
         assert stream.result.text == "Yes, it is"
         assert list(stream) == []
+
+
+def test_a_stream_skips_progress(socket_path: Path) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        request = daemon.receive()
+        daemon.progress(request, "loading", None)
+        daemon.chunk(request, 0, "a")
+        daemon.progress(request, "streaming", None)
+        daemon.chunk(request, 1, "b")
+        daemon.progress(request, "streaming", None)
+        daemon.result(request, completion("ab"))
+
+    with FakeDaemon(socket_path, script), Client(socket_path) as ctl:
+        assert [chunk.text for chunk in ctl.stream("hi")] == ["a", "b"]
+
+
+def test_progress_is_asked_for_and_told_where_somebody_listens(socket_path: Path) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        for state, result in (("loading", LOADED), ("downloading", DOWNLOADED)):
+            request = daemon.receive()
+            assert request["progress"] is True
+            for fraction in (None, 0.5, 1.0):
+                daemon.progress(request, state, fraction)
+            daemon.result(request, result)
+        request = daemon.receive()
+        daemon.progress(request, "loading", None)  # unasked
+        daemon.result(request, LOADED)
+
+    told: list[Progress] = []
+    with FakeDaemon(socket_path, script), Client(socket_path) as ctl:
+        assert ctl.load("a", on_progress=told.append).load_time_s == 9.06
+        assert ctl.download("a", on_progress=told.append).status == "completed"
+        assert [(each.state, each.fraction) for each in told] == [
+            (state, fraction)
+            for state in ("loading", "downloading")
+            for fraction in (None, 0.5, 1.0)
+        ]
+        assert ctl.load("a").model == "qwen/small"
+    assert len(told) == 6
+
+
+@pytest.mark.parametrize("fault", [KeyboardInterrupt(), ModelNotFound("another one's")], ids=repr)
+def test_what_on_progress_raises_cancels_the_request(
+    socket_path: Path, fault: BaseException
+) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        request = daemon.receive()
+        daemon.progress(request, "downloading", 0.5)
+        cancel = daemon.receive()
+        assert (cancel["op"], cancel["target"]) == ("cancel", request["id"])
+        daemon.result(daemon.receive(), PONG)
+
+    def listen(_progress: Progress) -> None:
+        raise fault
+
+    with FakeDaemon(socket_path, script), Client(socket_path) as ctl:
+        with pytest.raises(type(fault)):
+            ctl.download("a", on_progress=listen)
+        assert ctl.ping().pid == 4321
 
 
 def test_other_requests_go_between_the_chunks(socket_path: Path) -> None:

@@ -10,7 +10,17 @@ import pytest
 
 from tests.ctl.conftest import Run
 from tests.support.fake_daemon import FakeDaemon, Script
-from tests.support.replies import PONG, SELECTED, STATUS, completion, model, models
+from tests.support.replies import (
+    DOWNLOADED,
+    LOADED,
+    PONG,
+    SELECTED,
+    STATUS,
+    UNLOADED,
+    completion,
+    model,
+    models,
+)
 
 STALE = {"code": "stale", "message": "the list is 3 min old:\x1b[2J LM Studio is not reachable"}
 EVIL = model(
@@ -81,6 +91,11 @@ def test_json_is_the_whole_result_and_nothing_else(
         ),
         (["generate", "hi", "--no-stream"], {"stream": False}),
         (["--json", "generate", "hi"], {"stream": False}),
+        (["load", "a"], {"op": "load", "model": "a", "context_length": None, "progress": False}),
+        (["load", "a", "--context-length", "8192"], {"context_length": 8192}),
+        (["unload", "a:2"], {"op": "unload", "model": "a:2"}),
+        (["download", "a"], {"op": "download", "quantization": None, "progress": False}),
+        (["download", "a", "--quantization", "Q8_0"], {"model": "a", "quantization": "Q8_0"}),
         (["shutdown"], {"op": "shutdown", "grace": None}),
         (["shutdown", "--grace", "0"], {"grace": 0}),
         (["status"], {"op": "status", "timeout": None, "client": "devsynthctl/0.1.0"}),
@@ -91,7 +106,14 @@ def test_options_become_fields(
     run: Run, socket_path: Path, args: list[str], fields: dict[str, Any]
 ) -> None:
     answers = serving(
-        list=LISTING, select=SELECTED, generate=completion(""), shutdown={}, status=STATUS
+        list=LISTING,
+        select=SELECTED,
+        generate=completion(""),
+        load=LOADED,
+        unload=UNLOADED,
+        download=DOWNLOADED,
+        shutdown={},
+        status=STATUS,
     )
     with FakeDaemon(socket_path, answers) as daemon:
         assert run(*args).returncode == 0
@@ -119,6 +141,8 @@ def test_a_timeout_is_passed_on(run: Run, socket_path: Path) -> None:
         (["ping", "--wait", "nan"], "not a number of seconds"),
         (["select"], "which model?"),
         (["select", "a", "--auto"], "not both"),
+        (["load"], "MODEL"),
+        (["load", "a", "--context-length", "0"], "--context-length"),
         (["modles"], "modles"),
         (["models", "--kind", "big"], "--kind"),
     ],
@@ -413,6 +437,60 @@ def test_closed_and_full_streams_are_no_crash(
     assert "Exception" not in process.stderr
 
 
+@pytest.mark.parametrize(
+    ("op", "result", "line"),
+    [
+        ("load", LOADED, "loaded qwen/small as qwen/small:2 in 9.1 s\n"),
+        ("unload", UNLOADED, "unloaded qwen/small, qwen/small:2\n"),
+        ("download", DOWNLOADED, "downloaded qwen/small (2.1 GB)\n"),
+    ],
+)
+def test_what_was_loaded_is_one_line_and_no_progress_is_drawn_into_a_pipe(
+    run: Run, socket_path: Path, op: str, result: dict[str, Any], line: str
+) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        for _ in range(2):
+            request = daemon.receive()
+            daemon.progress(request, "loading", 0.5)
+            daemon.result(request, result)
+
+    with FakeDaemon(socket_path, script):
+        process = run(op, "qwen/small")
+        as_json = run(op, "qwen/small", "--json")
+    assert (process.stdout, process.stderr, process.returncode) == (line, "", 0)
+    assert (json.loads(as_json.stdout), as_json.stderr) == (result, "")
+
+
+@pytest.mark.parametrize("option", [[], ["--json"]])
+@pytest.mark.parametrize(
+    ("op", "doing"),
+    [("load", "LM Studio may go on loading"), ("download", "may go on downloading")],
+)
+def test_ctrl_c_ends_the_wait_and_tells_that_lm_studio_may_go_on(
+    command: list[str], socket_path: Path, op: str, doing: str, option: list[str]
+) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        request = daemon.receive()
+        daemon.go.set()
+        daemon.wait_until_cancelled(request)
+
+    with FakeDaemon(socket_path, script) as daemon:
+        process = subprocess.Popen(
+            [*command, op, "a", *option], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        assert daemon.go.wait(10)
+        process.send_signal(signal.SIGINT)
+        output, errors = process.communicate(timeout=10)
+    assert (process.returncode, output) == (130, "")
+    if option:
+        error = json.loads(errors)["error"]
+        assert error["code"] == "cancelled"
+        assert doing in error["message"]
+    else:
+        assert errors.startswith("devsynthctl: no longer waiting for a; ")
+        assert doing in errors
+
+
 MODULES = """
 import sys
 from devsynthctl.cli import run
@@ -422,10 +500,13 @@ sys.exit(status)
 """
 
 
-def test_listing_models_imports_nothing_slow(command: list[str], socket_path: Path) -> None:
-    with FakeDaemon(socket_path, serving(list=models(model("a")))):
+@pytest.mark.parametrize("args", [["models"], ["load", "a"]], ids=" ".join)
+def test_nothing_slow_is_imported_for_a_pipe(
+    command: list[str], socket_path: Path, args: list[str]
+) -> None:
+    with FakeDaemon(socket_path, serving(list=models(model("a")), load=LOADED)):
         process = subprocess.run(
-            [command[0], "-c", MODULES, *command[3:], "models"],
+            [command[0], "-c", MODULES, *command[3:], *args],
             capture_output=True,
             text=True,
             check=True,

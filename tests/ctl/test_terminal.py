@@ -1,5 +1,6 @@
 """The command as a person sees it, on a terminal."""
 
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +10,7 @@ import pexpect
 import pytest
 
 from tests.support.fake_daemon import FakeDaemon
-from tests.support.replies import SELECTED, STATUS, completion, model, models
+from tests.support.replies import DOWNLOADED, LOADED, SELECTED, STATUS, completion, model, models
 
 WIDTH = 120
 
@@ -158,3 +159,80 @@ def test_select_keeps_the_model_if_nothing_is_answered(
         assert "Traceback" not in child.read()
         child.wait()
         assert child.exitstatus == status
+
+
+WIPED = "\x1b[2K"
+"""What erases the line of a bar or a spinner."""
+
+
+def test_a_download_has_a_bar_on_stderr_that_is_wiped_off(
+    command: list[str], socket_path: Path, tmp_path: Path
+) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        request = daemon.receive()
+        assert request["progress"] is True
+        daemon.progress(request, "downloading", None)
+        daemon.progress(request, "downloading", 0.25)
+        assert daemon.go.wait(10)
+        daemon.result(request, DOWNLOADED)
+
+    output = tmp_path / "output"
+    to_file = ["bash", "-c", f'"$@" >{output}', "-", *command]
+    with (
+        FakeDaemon(socket_path, script) as daemon,
+        on_terminal(to_file, "--no-color", "download", "evil\x1b]0;owned\x07[b]") as child,
+    ):
+        child.expect(r"downloading evil␛\]0;owned␇\[b\] ━+[^\r\n]* 25% \d+ s")
+        daemon.go.set()
+        rest = child.read()
+        child.wait()
+        assert child.exitstatus == 0
+    assert rest.endswith(WIPED)
+    assert output.read_text() == "downloaded qwen/small (2.1 GB)\n"
+
+
+def test_a_load_has_a_spinner_with_the_seconds(command: list[str], socket_path: Path) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        request = daemon.receive()
+        daemon.progress(request, "loading", None)
+        assert daemon.go.wait(10)
+        daemon.result(request, LOADED)
+
+    with (
+        FakeDaemon(socket_path, script) as daemon,
+        on_terminal(command, "--no-color", "load", "a") as child,
+    ):
+        child.expect(r"loading a [\u2801-\u28ff] +0 s")
+        child.expect(r"loading a [\u2801-\u28ff] +1 s")
+        daemon.go.set()
+        rest = child.read()
+    assert rest.endswith(f"{WIPED}loaded qwen/small as qwen/small:2 in 9.1 s\r\n")
+    assert "%" not in rest
+
+
+def test_json_has_no_progress_on_a_terminal_either(command: list[str], socket_path: Path) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        request = daemon.receive()
+        assert request["progress"] is False
+        daemon.result(request, LOADED)
+
+    with FakeDaemon(socket_path, script):
+        output = shown(command, "load", "a", "--json")
+    assert json.loads(output) == LOADED
+    assert "\x1b" not in output
+
+
+def test_ctrl_c_wipes_the_bar_and_tells_what_goes_on(command: list[str], socket_path: Path) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        request = daemon.receive()
+        daemon.progress(request, "downloading", 0.5)
+        daemon.wait_until_cancelled(request)
+
+    with FakeDaemon(socket_path, script), on_terminal(command, "download", "a") as child:
+        child.expect_exact("50%")
+        child.sendintr()
+        rest = child.read()
+        child.wait()
+        assert child.exitstatus == 130
+    told = rest.partition(f"{WIPED}devsynthctl: ")[2]
+    assert told.startswith("no longer waiting for a; LM Studio may go on downloading it\r\nhint: ")

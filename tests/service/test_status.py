@@ -20,7 +20,10 @@ def test_ping_tells_what_is_spoken_and_the_limits(dealer: Dealer) -> None:
         "version": __version__,
         "protocol": 1,
         "pid": os.getpid(),
-        "ops": ["ping", "status", "list", "select", "generate", "cancel", "shutdown"],
+        "ops": [
+            *("ping", "status", "list", "select", "generate"),
+            *("load", "unload", "download", "cancel", "shutdown"),
+        ],
         "limits": {
             "max_body_bytes": 32 * 2**20,
             "max_message_bytes": 64 * 2**20,

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from msgspec import Struct
 
-from devsynthd.upstream.base import Chat, Delta, Ending
+from devsynthd.upstream.base import Chat, Delta, Ending, Upstream
 from devsynthd.upstream.http import Timeouts
 from devsynthd.upstream.openai import OpenAIUpstream
 from devsynthd.upstream.relay import Relay
@@ -65,7 +65,7 @@ def unnoticed() -> None:
     """Take no notice that a request is sent."""
 
 
-async def ask(upstream: OpenAIUpstream, chat: Chat = CHAT) -> Asked:
+async def ask(upstream: Upstream, chat: Chat = CHAT) -> Asked:
     """Return the answer to *chat*."""
     deltas = relay()
     ending = await upstream.chat(chat, deltas, unnoticed)

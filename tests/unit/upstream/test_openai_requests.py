@@ -10,8 +10,9 @@ import responses
 
 from devsynthd import __version__
 from devsynthd.upstream.base import Chat, Delta, Ending, Listing
+from devsynthd.upstream.chats import chat_body
 from devsynthd.upstream.http import Timeouts
-from devsynthd.upstream.openai import OpenAIUpstream, chat_body
+from devsynthd.upstream.openai import OpenAIUpstream
 from devsynthd.upstream.relay import Relay
 from devsynthd.wire.errors import (
     ConfigInvalid,

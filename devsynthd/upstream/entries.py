@@ -1,0 +1,47 @@
+"""Reads the fields of one entry of a list of models, whatever is in them. Pure."""
+
+from typing import Any
+
+from devsynthd.upstream.cleaning import clean
+
+MAX_ID_CHARS = 1024
+MAX_NAME_CHARS = 200
+
+
+def usable_id(value: object) -> str | None:
+    """Return *value* if it can be a model's id and be sent back as it is."""
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_ID_CHARS:
+        return None
+    try:
+        value.encode()
+    except UnicodeEncodeError:  # half of a surrogate pair
+        return None
+    return value
+
+
+def line(value: object) -> str | None:
+    """Return *value* as one clean line, if it is text with anything in it."""
+    return (clean(value, max_chars=MAX_NAME_CHARS) or None) if isinstance(value, str) else None
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """Return *value* if it is a map, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def maps(value: object) -> list[dict[str, Any]]:
+    """Return the maps in *value*, if it is a list."""
+    return [entry for entry in value if isinstance(entry, dict)] if isinstance(value, list) else []
+
+
+def count(value: object) -> int | None:
+    """Return *value* if it is a count that every reader keeps exact."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**53
+    return value if is_count and isinstance(value, int) else None
+
+
+def flag(value: object) -> bool | None:
+    """Return *value* if it is true or false."""
+    return value if isinstance(value, bool) else None

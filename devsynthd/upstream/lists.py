@@ -1,0 +1,101 @@
+"""Questions that one body answers: lists of models, and what tells one server from another."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import TypeVar
+
+from msgspec import Struct
+
+from devsynthd.upstream.exchanges import Exchanges
+from devsynthd.upstream.http import Http, Reply
+from devsynthd.upstream.line import Line
+from devsynthd.upstream.transport_errors import Patience, too_large, upstream_errors
+from devsynthd.wire.errors import DevsynthError, UpstreamTimeout
+
+MAX_LIST_BYTES = 16 * 2**20
+LIST_THREADS = 2
+ASIDE_S = 1.0
+
+T = TypeVar("T")
+
+
+class Body(Struct, frozen=True):
+    """What came back, whatever its status."""
+
+    status: int
+    content_type: str
+    data: bytes
+
+
+class Lists:
+    """Asks *http* for whole bodies, on threads of its own; a question takes *list_s* at most."""
+
+    def __init__(
+        self, http: Http, *, list_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._http, self._list_s, self._clock = http, list_s, clock
+        self._exchanges = Exchanges(LIST_THREADS, name="upstream-list")
+
+    async def run(self, question: Callable[[Line], T]) -> T:
+        """Return what *question* returns, called on a thread; it may ``get`` several times.
+
+        Raises:
+            UpstreamTimeout: It took too long.
+        """
+        try:
+            async with asyncio.timeout(self._list_s):
+                return await self._exchanges.run(question)
+        except TimeoutError:
+            raise UpstreamTimeout(
+                f"{self._http.address} did not list its models within {self._list_s:g} s",
+                hint="The server may be busy: try again.",
+            ) from None
+
+    def get(
+        self, path: str, line: Line, *, limit_s: float | None = None, at_root: bool = False
+    ) -> Body:
+        """Return the answer to GET *path*, within *limit_s* (from a thread); as ``Http.get``.
+
+        Raises:
+            DevsynthError: There was none: ``upstream_unavailable``, ``upstream_timeout``.
+        """
+        limit_s = self._list_s if limit_s is None else limit_s
+        patience = Patience("the list of models", limit_s, "The server may be busy: try again.")
+        exchange = self._http.get(path, line, timeout_s=limit_s, at_root=at_root)
+        return whole_body(self._http.address, exchange, patience, clock=self._clock)
+
+    def aside(self, path: str, line: Line, *, at_root: bool = False) -> Body:
+        """Return the answer to a question that the list can do without (from a thread).
+
+        If none comes soon, it is an empty one with the status 0.
+        """
+        try:
+            return self.get(path, line, limit_s=min(ASIDE_S, self._list_s), at_root=at_root)
+        except DevsynthError:
+            return Body(0, "", b"")
+
+    async def close(self) -> None:
+        """Hang up on what is under way and let go of the threads."""
+        await self._exchanges.close()
+
+
+def whole_body(
+    address: str,
+    exchange: AbstractContextManager[Reply],
+    patience: Patience,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+) -> Body:
+    """Return what answers *exchange*, read to its end (on a thread).
+
+    Raises:
+        DevsynthError: Nothing did: ``upstream_unavailable``, ``upstream_timeout``.
+    """
+    deadline = clock() + patience.seconds
+    with upstream_errors(address, lambda: patience), exchange as reply:
+        data = reply.read_all(MAX_LIST_BYTES, lambda: deadline - clock())
+    if len(data) > MAX_LIST_BYTES:
+        raise too_large(address, patience.what.removeprefix("the "), MAX_LIST_BYTES)
+    return Body(reply.status, reply.content_type, data)
