@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import threading
 
 from devsynthd.catalog.cache import Cached, CacheFile
 from devsynthd.catalog.catalog import Catalog
@@ -16,6 +17,8 @@ class Keeper:
         self._catalog, self._file = catalog, file
         self._kept = -1
         self._failed = False
+        self._writing = threading.Lock()
+        self._written = -1
 
     async def run(self) -> None:
         """Write after each change, until cancelled."""
@@ -40,15 +43,22 @@ class Keeper:
         )
 
     def _write(self, cached: Cached) -> None:
-        try:
-            self._file.write(cached)
-        except OSError as exc:
-            if not self._failed:
-                logger.warning(
-                    "cannot write the cache file %s (%s): the list will not survive a restart",
-                    self._file.path,
-                    exc.strerror,
-                )
-            self._failed = True
-        else:
-            self._failed = False
+        """Write *cached*, unless something newer is written: writes may overtake each other."""
+        with self._writing:
+            if cached.generation < self._written:
+                return
+            try:
+                self._file.write(cached)
+            except OSError as exc:
+                self._complain(exc)
+            else:
+                self._written, self._failed = cached.generation, False
+
+    def _complain(self, exc: OSError) -> None:
+        if not self._failed:
+            logger.warning(
+                "cannot write the cache file %s (%s): the list will not survive a restart",
+                self._file.path,
+                exc.strerror,
+            )
+        self._failed = True
