@@ -1,5 +1,6 @@
 """What is asked: the words of the command line, standard input, a file of messages."""
 
+import errno
 import json
 import sys
 from collections.abc import Iterable, Mapping
@@ -38,7 +39,14 @@ def read_text(stream: BinaryIO, name: str) -> str:
     Raises:
         BadRequest: It is not UTF-8, or longer than a request may be.
     """
-    body = stream.read(MAX_BODY_BYTES + 1)
+    try:
+        body = stream.read(MAX_BODY_BYTES + 1)
+    except OSError as exc:
+        if exc.errno == errno.EBADF:  # open for writing only, as nohup leaves it
+            return ""
+        raise BadRequest(
+            f"{name} cannot be read: {exc.strerror}", hint="do not read it: --no-stdin"
+        ) from exc
     if len(body) > MAX_BODY_BYTES:
         raise BadRequest(
             f"{name} has more than {MAX_BODY_BYTES} bytes, more than a request may have",

@@ -13,7 +13,7 @@ from devsynthd.daemon import Daemon, Plan
 from devsynthd.host.address import socket_address
 from devsynthd.host.limits import raise_descriptor_limit
 from devsynthd.host.logs import LOGGER_NAME, setup_logging
-from devsynthd.host.paths import cache_dir, config_path
+from devsynthd.host.paths import absolute, cache_dir, config_path
 from devsynthd.settings.file import load_settings
 from devsynthd.transport.claim import ClaimRefused
 from devsynthd.upstream.weights import find_embedded
@@ -68,6 +68,11 @@ def _plan(config: str | None, socket: str | None, flags: dict[str, str | None]) 
     embedded = find_embedded(
         settings.llm_provider, settings.embedded_enabled, settings.embedded_model_path
     )
+    if (bundle := settings.llm_ca_bundle) and not os.access(absolute(bundle), os.R_OK):
+        raise ConfigInvalid(
+            f"llm_ca_bundle: {absolute(bundle)} is not a file that can be read",
+            hint="give the path of a file of CA certificates, or leave it empty",
+        )
     warnings = loaded.warnings
     if embedded.weights is None and settings.embedded_model_path and embedded.reason:
         warnings = (*warnings, f"no embedded engine: {embedded.reason}")

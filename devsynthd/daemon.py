@@ -18,6 +18,7 @@ from devsynthd.catalog.pace import Pace
 from devsynthd.catalog.poller import Poller, Presence
 from devsynthd.host.address import Address
 from devsynthd.host.limits import resident_bytes
+from devsynthd.host.paths import absolute
 from devsynthd.scheduling.turns import Turns
 from devsynthd.service.answer import Answers
 from devsynthd.service.conversation import Defaults
@@ -185,7 +186,7 @@ class Daemon:
             _api_base(settings),
             api_key=settings.llm_api_key,
             timeouts=self._timeouts(),
-            ca_bundle=settings.llm_ca_bundle,
+            ca_bundle=settings.llm_ca_bundle and str(absolute(settings.llm_ca_bundle)),
             max_threads=settings.daemon_max_concurrency,
         )
 

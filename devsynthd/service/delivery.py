@@ -26,6 +26,8 @@ class Delivery:
     def finish(self) -> None:
         """Pass on what is left, to a slow client as well: nothing more is to come."""
         self._pass_on()
+        if self._call.state != "streaming":  # an answer without text, such as a tool call
+            self._first_at = self._last_at = self._call.clock()
 
     def _ready(self) -> None:
         # What a slow client has not read stays in the relay, and so slows the upstream down.

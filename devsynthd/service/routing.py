@@ -103,7 +103,9 @@ class Routing:
         """Return the engine's route; a named model is never replaced by it."""
         name = self._catalog.wishes.stand_in
         named = request.model or self._catalog.wishes.named
-        if self._stand_in and request.fallback is not False and named in (None, name):
+        may_stand_in = request.fallback is not False and named in (None, name)
+        # A server that is slow to answer the very first poll is not one that is not there.
+        if self._stand_in and may_stand_in and self._poller.has_polled:
             return Route(self._stand_in, name, fallback=True)
         raise self._catalog.error or UpstreamUnavailable(
             f"{self._catalog.origin.address} has not answered yet",

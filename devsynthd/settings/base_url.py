@@ -22,10 +22,22 @@ def url_problem(url: str) -> str | None:
         (parts.scheme not in ("http", "https"), "it does not start with http:// or https://"),
         ("@" in parts.netloc, "user and password do not belong in it (a token: llm_api_key)"),
         (not host, "it has no host"),
+        (host and not _is_host(host), "no host has such a name"),
         (port == 0, "nothing can listen on port 0"),
         ("?" in url or "#" in url, "a query or fragment does not belong in it"),
     )
     return next((fault for is_there, fault in faults if is_there), None)
+
+
+def _is_host(host: str) -> bool:
+    """Return whether *host* can be looked up: an address, or labels that DNS could have."""
+    if ":" in host:  # an IPv6 address, which urlsplit has checked
+        return True
+    try:
+        host.encode("idna")
+    except UnicodeError:
+        return False
+    return not host.startswith("*")
 
 
 def redact_url(url: str) -> str:

@@ -15,6 +15,11 @@ MAX_SECONDS = (2**31 - 1) // 1000
 MAX_COUNT = 2**31 - 1
 """The largest count that the engine's 32-bit integers hold."""
 
+MAX_CONCURRENCY = 4096
+"""More generations at once than any server answers; each has a thread and a connection."""
+
+MAX_THREADS = 1024
+
 MASK = "********"
 """Stands for a secret wherever settings are shown."""
 
@@ -129,7 +134,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         Meta(description="The same when no client was connected for five minutes."),
     ] = 60.0
     daemon_max_concurrency: Annotated[
-        _Count, Meta(description="Generations at the upstream at once.")
+        int, Meta(ge=1, le=MAX_CONCURRENCY, description="Generations at the upstream at once.")
     ] = 4
     daemon_queue_limit: Annotated[
         _Count, Meta(description="Generations of one client that may wait.")
@@ -175,7 +180,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     embedded_threads: Annotated[
         int,
         Meta(
-            ge=0, le=MAX_COUNT, description="Threads that the engine computes with; 0: one a core."
+            ge=0,
+            le=MAX_THREADS,
+            description="Threads that the engine computes with; 0: one a core.",
         ),
     ] = 0
     embedded_idle_timeout: Annotated[

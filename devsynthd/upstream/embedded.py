@@ -71,6 +71,7 @@ class EmbeddedUpstream:
                 api_key=endpoint.api_key,
                 timeouts=self._timeouts,
                 ca_bundle="",
+                address=self.address,
                 max_threads=self._max_threads,
             )
             if gone is not None:

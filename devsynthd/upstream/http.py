@@ -18,6 +18,10 @@ from devsynthd.upstream.transport_errors import was_reset
 from devsynthd.wire.errors import ConfigInvalid
 
 READ_BYTES = 65_536
+
+# A kept connection that the server has closed is reset at once. After that, the server may have
+# read the request.
+RESET_AT_ONCE_S = 0.2
 MAX_REDIRECTS = 3
 
 # Once an answer is complete, the end of its body is read so that the connection can serve again.
@@ -104,6 +108,8 @@ class Reply:
 class Http:
     """The connections to the server at *base_url*, kept open and used again.
 
+    *address* is what it is called in errors, by default its URL.
+
     Proxies of the environment apply, but never to this machine. Redirects are followed for GET
     and within the same origin only: the API key goes nowhere else.
 
@@ -119,12 +125,13 @@ class Http:
         connect_s: float,
         ca_bundle: str,
         max_connections: int,
+        address: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         parts = urlsplit(base_url)
         host = parts.hostname or ""
         netloc = parts.netloc.rpartition("@")[2]
-        self.address = urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", ""))
+        self.address = address or urlunsplit((parts.scheme, netloc, parts.path.rstrip("/"), "", ""))
         self._base = urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
         self._root = self._base.removesuffix("/v1")
         self._connect_s = connect_s
@@ -190,13 +197,15 @@ class Http:
         """Return the head of the answer to *request*.
 
         It is sent once more if the connection was reset: always for a GET; for a POST only if the
-        connection had been kept, since then the server closed it before it read the request.
-        llama.cpp does so after each stream, although it promises to keep it.
+        connection had been kept and is reset at once, since then the server closed it before it
+        read the request. llama.cpp does so after each stream, although it promises to keep it.
         """
+        sent_at = time.monotonic()
         try:
             return self._send_once(request, line, timeout_s)
         except requests.ConnectionError as exc:
-            may_repeat = line.reused or request.method == "GET"
+            at_once = time.monotonic() - sent_at < RESET_AT_ONCE_S
+            may_repeat = request.method == "GET" or (line.reused and at_once)
             if line.hung_up or not may_repeat or not was_reset(exc):
                 raise
         line.wants_fresh = True

@@ -30,12 +30,22 @@ class Body(Struct, frozen=True):
 
 
 class Lists:
-    """Asks *http* for whole bodies, on threads of its own; a question takes *list_s* at most."""
+    """Asks *http* for whole bodies, on threads of its own.
+
+    A question takes *list_s* at most, and *connect_s* more where a connection has to be made: one
+    that is not made in time is something else than a list that does not come.
+    """
 
     def __init__(
-        self, http: Http, *, list_s: float, clock: Callable[[], float] = time.monotonic
+        self,
+        http: Http,
+        *,
+        list_s: float,
+        connect_s: float,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._http, self._list_s, self._clock = http, list_s, clock
+        self._limit_s = list_s + connect_s
         self._exchanges = Exchanges(LIST_THREADS, name="upstream-list")
 
     async def run(self, question: Callable[[Line], T]) -> T:
@@ -45,7 +55,7 @@ class Lists:
             UpstreamTimeout: It took too long.
         """
         try:
-            async with asyncio.timeout(self._list_s):
+            async with asyncio.timeout(self._limit_s):
                 return await self._exchanges.run(question)
         except TimeoutError:
             raise UpstreamTimeout(

@@ -72,7 +72,9 @@ class LMStudioUpstream:
             clock=clock,
         )
         self._secrets = (api_key,) if api_key else ()
-        self._lists = Lists(self._http, list_s=timeouts.list_s, clock=clock)
+        self._lists = Lists(
+            self._http, list_s=timeouts.list_s, connect_s=timeouts.connect_s, clock=clock
+        )
         self._chats = Chats(
             self._http,
             "/v1/chat/completions",

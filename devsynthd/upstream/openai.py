@@ -34,6 +34,7 @@ class OpenAIUpstream:
         timeouts: Timeouts,
         ca_bundle: str,
         max_threads: int,
+        address: str | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._http = Http(
@@ -42,11 +43,14 @@ class OpenAIUpstream:
             connect_s=timeouts.connect_s,
             ca_bundle=ca_bundle,
             max_connections=max_threads + LIST_THREADS,
+            address=address,
             clock=clock,
         )
         self._is_ollama: bool | None = None
         self._secrets = (api_key,) if api_key else ()
-        self._lists = Lists(self._http, list_s=timeouts.list_s, clock=clock)
+        self._lists = Lists(
+            self._http, list_s=timeouts.list_s, connect_s=timeouts.connect_s, clock=clock
+        )
         self._chats = Chats(
             self._http,
             "/chat/completions",

@@ -116,7 +116,7 @@ class Generate(Request, frozen=True, kw_only=True, tag="generate"):
     messages: Annotated[list[Message], Meta(max_length=MAX_MESSAGES)] = []
     system: str | None = None
     model: ModelId | None = None
-    max_tokens: Annotated[float, Meta(ge=-1, le=MAX_SAFE_INTEGER, multiple_of=1)] | None = None
+    max_tokens: Annotated[float, Meta(ge=-1, le=2**31 - 1, multiple_of=1)] | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     stream: bool = False
     wait: Seconds = 0  # for an unavailable upstream, before any fallback

@@ -332,6 +332,22 @@ def test_stdin_that_is_no_text_is_refused(command: list[str]) -> None:
     assert b"stdin is not UTF-8 text: byte 0xff at position 2" in process.stderr
 
 
+def test_stdin_that_cannot_be_read_is_none(command: list[str], socket_path: Path) -> None:
+    with (
+        FakeDaemon(socket_path, serving(generate=completion("Yes."))) as daemon,
+        Path("/dev/null").open("w") as write_only,  # as nohup leaves it on a terminal
+    ):
+        process = subprocess.run(
+            [*command, "generate", "--no-stream", "hi"],
+            stdin=write_only,
+            capture_output=True,
+            check=False,
+            timeout=15,
+        )
+        assert (process.returncode, process.stdout) == (0, b"Yes.\n")
+        assert daemon.seen.get()["prompt"] == "hi"
+
+
 def test_messages_come_from_a_file(run: Run, socket_path: Path, tmp_path: Path) -> None:
     file = tmp_path / "chat.json"
     file.write_text('[{"role": "user", "content": "I am Ada."}]')

@@ -147,6 +147,15 @@ def test_an_engine_without_its_model_is_told_with_a_remedy(
     assert "pip install" in outcome.stderr
 
 
+def test_a_ca_file_that_is_not_there_is_told(devsynthd: Run, short_dir: Path) -> None:
+    bundle = short_dir / "missing.pem"
+
+    outcome = devsynthd("--check", DEVSYNTH_LLM_CA_BUNDLE=str(bundle))
+
+    assert outcome.returncode == EXIT_CONFIG
+    assert str(bundle) in outcome.stderr
+
+
 def test_an_engine_that_is_only_welcome_is_a_warning(devsynthd: Run, short_dir: Path) -> None:
     model = short_dir / "missing.gguf"
 

@@ -160,6 +160,21 @@ def test_seconds_add_up(dealer: Dealer, upstream: UpstreamServer) -> None:
     assert timing["tokens_per_s"] == pytest.approx(3 / timing["streaming_s"])
 
 
+def test_an_answer_without_text_has_its_seconds_too(
+    dealer: Dealer, upstream: UpstreamServer
+) -> None:
+    call = {"index": 0, "id": "1", "function": {"name": "look", "arguments": "{}"}}
+    upstream.script.append(
+        events(piece(tool_calls=[call]), piece(finish_reason="tool_calls"), "[DONE]")
+    )
+
+    answer = result(dealer.ask(op="generate", id=1, prompt="Hi"))
+
+    assert answer["tool_calls"][0]["function"]["name"] == "look"
+    assert answer["timing"]["waiting_s"] > 0
+    assert answer["timing"]["total_s"] > answer["timing"]["queued_s"]
+
+
 def test_time_in_the_queue_is_told(short_dir: Path, upstream: UpstreamServer) -> None:
     gate = Gate()
     upstream.script.append(tokens("a", gate=gate))

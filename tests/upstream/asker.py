@@ -1,6 +1,7 @@
 """An upstream that a test asks one question after the other, and a world to ask it in."""
 
 import asyncio
+import time
 from collections.abc import Coroutine
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -144,9 +145,15 @@ def lmstudio(
 
 def openai(base: str, *, clock: StillClock | None = None) -> Asker[OpenAIUpstream]:
     """Return who asks the server at *base*, which ends in ``/v1`` mostly."""
-    timing = {} if clock is None else {"clock": clock}
     return Asker(
-        OpenAIUpstream(base, api_key="", timeouts=PATIENT, ca_bundle="", max_threads=4, **timing)
+        OpenAIUpstream(
+            base,
+            api_key="",
+            timeouts=PATIENT,
+            ca_bundle="",
+            max_threads=4,
+            clock=clock or time.monotonic,
+        )
     )
 
 

@@ -1,10 +1,13 @@
 """A server that closes a kept connection in the moment in which it is used again."""
 
 import asyncio
+import contextlib
 
 import pytest
 
+from devsynthd.upstream.http import RESET_AT_ONCE_S
 from devsynthd.wire.errors import DevsynthError, ErrorCode
+from tests.support.upstream_exchange import Exchange
 from tests.support.upstream_replies import Reply, reset_after, tokens
 from tests.support.upstream_server import UpstreamServer
 from tests.upstream.asking import ask, upstream_at
@@ -29,6 +32,20 @@ def test_a_chat_on_a_kept_connection_is_sent_once_more_on_a_fresh_one(
     first, lost, again = server.generations
     assert first.connection == lost.connection != again.connection
     assert lost.raw_body == again.raw_body
+
+
+def test_a_reset_after_a_while_is_no_closed_connection(server: UpstreamServer) -> None:
+    async def works_and_dies(exchange: Exchange) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.5 * RESET_AT_ONCE_S):
+                await asyncio.Event().wait()
+        exchange.reset()
+
+    with pytest.raises(DevsynthError) as caught:
+        _answers(server, tokens("a"), works_and_dies)
+
+    assert caught.value.code is ErrorCode.UPSTREAM_UNAVAILABLE
+    assert len(server.generations) == 2
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,15 @@ import math
 
 import pytest
 
-from devsynthd.settings.schema import BY_KEY, MAX_COUNT, MAX_SECONDS, SETTINGS, Value
+from devsynthd.settings.schema import (
+    BY_KEY,
+    MAX_CONCURRENCY,
+    MAX_COUNT,
+    MAX_SECONDS,
+    MAX_THREADS,
+    SETTINGS,
+    Value,
+)
 from devsynthd.settings.values import NotAllowed, check_value, parse_value, refusal, show_value
 
 SECONDS = [
@@ -14,7 +22,7 @@ SECONDS = [
     "daemon_idle_poll_interval",
     "embedded_idle_timeout",
 ]
-COUNTS = ["daemon_max_concurrency", "daemon_queue_limit", "embedded_context_length"]
+COUNTS = ["daemon_queue_limit", "embedded_context_length"]
 CHOICES = {
     "llm_provider": ["lmstudio", "openai", "embedded"],
     "daemon_log_level": ["debug", "info", "warning", "error"],
@@ -31,7 +39,9 @@ TAKEN: list[tuple[str, object]] = [
     ("daemon_shutdown_grace", 0),
     ("daemon_shutdown_grace", MAX_SECONDS),
     ("embedded_threads", 0),
-    ("embedded_threads", MAX_COUNT),
+    ("embedded_threads", MAX_THREADS),
+    ("daemon_max_concurrency", 1),
+    ("daemon_max_concurrency", MAX_CONCURRENCY),
     ("llm_model", ""),
     ("llm_model", "publisher/Müller 7B@q4_k_m"),
     ("llm_model", "m" * 1024),
@@ -54,6 +64,9 @@ REFUSED: list[tuple[str, object]] = [
     ("llm_max_tokens", 0),
     ("llm_max_tokens", 1.5),
     ("llm_max_tokens", MAX_COUNT + 1),
+    ("embedded_threads", MAX_THREADS + 1),
+    ("daemon_max_concurrency", 0),
+    ("daemon_max_concurrency", MAX_CONCURRENCY + 1),
     ("daemon_shutdown_grace", -0.001),
     ("embedded_threads", -1),
     ("llm_model", "a\nb"),
