@@ -73,13 +73,22 @@ class Daemon:
         self._settings = plan.loaded.settings
         self._stopping = asyncio.Event()
         self._grace_s = self._settings.daemon_shutdown_grace
+        self._drained: Reception | None = None
         self._fault: BaseException | None = None
 
     def stop(self, grace_s: float | None = None) -> None:
-        """Drain and end (on the event loop); *grace_s* overrides the setting."""
-        if grace_s is not None:
+        """Drain and end (on the event loop); *grace_s* overrides the setting.
+
+        Said again, it can bring the end nearer.
+        """
+        grace_s = self._settings.daemon_shutdown_grace if grace_s is None else grace_s
+        if not self._stopping.is_set():
             self._grace_s = grace_s
-        self._stopping.set()
+            self._stopping.set()
+        elif self._drained is None:
+            self._grace_s = min(self._grace_s, grace_s)
+        else:
+            self._drained.hasten(grace_s)
 
     async def run(self) -> None:
         """Serve until ``stop``, then let what runs finish.
@@ -128,7 +137,8 @@ class Daemon:
             self._ready()
             await self._stopping.wait()
             logger.info("draining: what runs has %g s to finish", self._grace_s)
-            await reception.drain(self._grace_s)
+            self._drained = reception
+            await reception.drain(self._grace_s, router.flushed)
         finally:
             for task in background:
                 task.cancel()

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 
 from devsynthd.service.answer import Answers, Work
 from devsynthd.service.call import Call, Client, Envelope, Frames, error_info
@@ -58,6 +58,7 @@ class Reception:
         self._connected = connected
         self._numbers = itertools.count(1)
         self._draining = False
+        self._grace: asyncio.Timeout | None = None
 
     # What the transport tells --------------------------------------------------------------
 
@@ -98,21 +99,34 @@ class Reception:
 
     # The end -------------------------------------------------------------------------------
 
-    async def drain(self, grace_s: float) -> None:
-        """Refuse new work, let what runs finish for *grace_s* seconds, then cancel it."""
+    async def drain(self, grace_s: float, flushed: Callable[[], Awaitable[None]]) -> None:
+        """Refuse new work, let what runs finish for *grace_s* seconds, then cancel it.
+
+        *flushed* waits until slow clients have been sent all that was said to them.
+        """
         self._draining = True
         for call in self._register.all():
             if call.state == "queued" or isinstance(call.request, List):
                 call.end(_shutting_down())
         try:
-            async with asyncio.timeout(grace_s):
+            async with asyncio.timeout(grace_s) as self._grace:
                 await self._all_ended()
+                await flushed()
         except TimeoutError:
+            self._grace = None
             left = self._register.all()
             logger.warning("%g s of grace are over: cancelling %d requests", grace_s, len(left))
             for call in left:
                 call.end(Cancelled("the daemon stops and its grace is over"))
             await self._all_ended()
+        else:
+            self._grace = None
+
+    def hasten(self, grace_s: float) -> None:
+        """Let what runs while draining finish for *grace_s* seconds from now, if that is less."""
+        due = asyncio.get_running_loop().time() + grace_s
+        if self._grace is not None and due < (self._grace.when() or due):
+            self._grace.reschedule(due)
 
     async def _all_ended(self) -> None:
         while calls := self._register.all():  # a `cancel` ends after what it cancels

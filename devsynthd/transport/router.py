@@ -54,6 +54,8 @@ class Router:
         self._by_fd: dict[int, Peer] = {}
         self._connected: set[int] = set()  # descriptors
         self._slow: set[Peer] = set()
+        self._all_sent = asyncio.Event()
+        self._all_sent.set()
         self._retry: asyncio.TimerHandle | None = None
         self._retry_s = MIN_RETRY_S
         self._drain_due: asyncio.Handle | None = None
@@ -80,6 +82,10 @@ class Router:
         self._loop.add_reader(self._monitor.fileno(), self._read_monitor)
         self._loop.add_reader(self._socket.fileno(), self._drain)
         self._drain()
+
+    async def flushed(self) -> None:
+        """Wait until nothing waits for a slow peer."""
+        await self._all_sent.wait()
 
     def close(self) -> None:
         """Close the socket; replies under way have a second to leave. Idempotent."""
@@ -162,7 +168,7 @@ class Router:
     def _forget(self, peer: Peer) -> None:
         self._peers.pop(peer.routing_id, None)
         self._by_fd.pop(peer.fd, None)
-        self._slow.discard(peer)
+        self._no_longer_slow(peer)
         peer.outbox.clear()
         if not peer.gone:
             peer.gone = True
@@ -187,6 +193,7 @@ class Router:
         if peer.slow_since is None:
             peer.slow_since = self._loop.time()
         self._slow.add(peer)
+        self._all_sent.clear()
         # By timer, not by POLLOUT: that stays true while any other peer could be written to.
         if self._retry is None:
             self._retry = self._loop.call_later(self._retry_s, self._retry_slow)
@@ -230,11 +237,16 @@ class Router:
                 peer.slow_since = self._loop.time()
                 progress = True
             if not peer.outbox and not peer.gone:
-                self._slow.discard(peer)
+                self._no_longer_slow(peer)
                 peer.slow_since = None
                 peer.loses_replies = False
                 self._listener.writable(peer)
         return progress
+
+    def _no_longer_slow(self, peer: Peer) -> None:
+        self._slow.discard(peer)
+        if not self._slow:
+            self._all_sent.set()
 
     @staticmethod
     def _events(socket: zmq.Socket[bytes]) -> int:

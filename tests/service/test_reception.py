@@ -21,6 +21,10 @@ from tests.service.asking import error
 PING = [msgspec.msgpack.encode({"op": "ping", "id": 1})]
 
 
+async def nothing_waits() -> None:
+    """Say that all clients have been sent everything."""
+
+
 class Member:
     """A client that keeps what it is sent."""
 
@@ -85,7 +89,7 @@ def test_request_that_ends_before_its_work_has_begun(ending: str) -> None:
             here.reception.received(member, PING)
             getattr(here.reception, ending)(member)
             async with asyncio.timeout(5):
-                await here.reception.drain(0)
+                await here.reception.drain(0, nothing_waits)
 
             assert [error(reply)["code"] for reply in member.replies] == ["cancelled"]
             assert here.register.all() == []
@@ -100,7 +104,7 @@ def test_drain_before_the_work_has_begun() -> None:
         async with room(never) as here:
             here.reception.received(member, PING)
             async with asyncio.timeout(5):
-                await here.reception.drain(0)
+                await here.reception.drain(0, nothing_waits)
 
             assert [error(reply)["code"] for reply in member.replies] == ["cancelled"]
 

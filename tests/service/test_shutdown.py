@@ -187,3 +187,20 @@ def test_client_that_leaves_does_not_hold_up_the_end(
         dealer.close()
 
         daemon.wait_ended()
+
+
+def test_a_second_shutdown_can_bring_the_end_nearer(
+    short_dir: Path, upstream: UpstreamServer
+) -> None:
+    upstream.script.append(silence())
+    with start_daemon(short_dir, upstream) as daemon:
+        dealer, other = daemon.dealer(), daemon.dealer()
+        dealer.send(op="generate", id="silent", prompt="x")
+        upstream.wait_generation()
+
+        assert result(other.ask(op="shutdown", id=1, grace=1000)) == {}
+        assert result(other.ask(op="shutdown", id=2, grace=2000)) == {}
+        assert result(other.ask(op="shutdown", id=3, grace=0)) == {}
+
+        assert error(until_answered(dealer, "silent")[-1])["code"] == "cancelled"
+        daemon.wait_ended()

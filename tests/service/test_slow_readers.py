@@ -131,3 +131,17 @@ def test_client_that_only_asks_and_never_reads_is_bounded(
         caplog.records[-1].message
     ]
     assert result(other.ask(op="generate", id=4, prompt="x"))["text"] == "Hello world"
+
+
+def test_reader_that_is_slow_at_the_shutdown_gets_its_answer(
+    short_dir: Path, upstream: UpstreamServer
+) -> None:
+    with start_daemon(short_dir, upstream, daemon_shutdown_grace=60) as daemon:
+        other = daemon.dealer()
+        client = stalled_stream(daemon, upstream, other)
+
+        assert result(other.ask(op="shutdown", id="bye")) == {}
+
+        *chunks, last = until_answered(client, "s")
+        assert told(chunks) == "".join(WORDS) == result(last)["text"]
+        daemon.wait_ended()
