@@ -73,7 +73,7 @@ class Daemon:
         self._settings = plan.loaded.settings
         self._stopping = asyncio.Event()
         self._grace_s = self._settings.daemon_shutdown_grace
-        self._drained: Reception | None = None
+        self._draining: Reception | None = None
         self._fault: BaseException | None = None
 
     def stop(self, grace_s: float | None = None) -> None:
@@ -85,10 +85,10 @@ class Daemon:
         if not self._stopping.is_set():
             self._grace_s = grace_s
             self._stopping.set()
-        elif self._drained is None:
+        elif self._draining is None:
             self._grace_s = min(self._grace_s, grace_s)
         else:
-            self._drained.hasten(grace_s)
+            self._draining.hasten(grace_s)
 
     async def run(self) -> None:
         """Serve until ``stop``, then let what runs finish.
@@ -137,7 +137,7 @@ class Daemon:
             self._ready()
             await self._stopping.wait()
             logger.info("draining: what runs has %g s to finish", self._grace_s)
-            self._drained = reception
+            self._draining = reception
             await reception.drain(self._grace_s, router.flushed)
         finally:
             for task in background:

@@ -10,6 +10,7 @@ import pytest
 
 from devsynthd.upstream.connections import is_loopback
 from devsynthd.wire.errors import DevsynthError, ErrorCode
+from tests.support.needs import missing
 from tests.support.upstream_exchange import Exchange
 from tests.support.upstream_replies import (
     Reply,
@@ -298,7 +299,7 @@ def test_localhost_is_ipv4_first(server: UpstreamServer) -> None:
                 socket.create_server(("::1", server.port), family=socket.AF_INET6)
             )
         except OSError:
-            pytest.skip("this machine has no IPv6")
+            missing("IPv6 on loopback", "sysctl net.ipv6.conf.lo.disable_ipv6=0")
         assert _listed(server.url.replace("127.0.0.1", "localhost")) == ["m"]
         other.setblocking(False)  # noqa: FBT003 - the standard library's signature
         with pytest.raises(BlockingIOError):
