@@ -1,5 +1,6 @@
 """The upstream's base URL: what is allowed, and what requests are built on. Pure."""
 
+import ipaddress
 import re
 from urllib.parse import SplitResult, urlsplit
 
@@ -7,6 +8,7 @@ from devsynthd.wire.objects import Provider
 
 # Longest first: /api/v1 must not leave /api behind.
 _LMSTUDIO_SUFFIXES = ("/api/v0", "/api/v1", "/v1")
+_BRACKETED = re.compile(r"\[([^\[\]]*)\](?::\d*)?")
 _NEVER_IN_A_URL = re.compile(r"[\s\\<>\"]")
 
 
@@ -22,6 +24,7 @@ def url_problem(url: str) -> str | None:
         (parts.scheme not in ("http", "https"), "it does not start with http:// or https://"),
         ("@" in parts.netloc, "user and password do not belong in it (a token: llm_api_key)"),
         (not host, "it has no host"),
+        (not _brackets_hold(parts.netloc), "only an IPv6 address stands in brackets, and alone"),
         (host and not _is_host(host), "no host has such a name"),
         (port == 0, "nothing can listen on port 0"),
         ("?" in url or "#" in url, "a query or fragment does not belong in it"),
@@ -31,13 +34,28 @@ def url_problem(url: str) -> str | None:
 
 def _is_host(host: str) -> bool:
     """Return whether *host* can be looked up: an address, or labels that DNS could have."""
-    if ":" in host:  # an IPv6 address, which urlsplit has checked
+    if ":" in host:  # an IPv6 address, which _brackets_hold has checked
         return True
     try:
         host.encode("idna")
     except UnicodeError:
         return False
     return not host.startswith("*")
+
+
+def _brackets_hold(netloc: str) -> bool:
+    """Return whether brackets, if there are any, hold an IPv6 address and nothing is behind it.
+
+    Not every Python 3.11 has urlsplit see to that.
+    """
+    if "[" not in netloc and "]" not in netloc:
+        return True
+    bracketed = _BRACKETED.fullmatch(netloc)
+    try:
+        ipaddress.IPv6Address(bracketed[1] if bracketed else "")
+    except ValueError:
+        return False
+    return True
 
 
 def redact_url(url: str) -> str:
