@@ -1,11 +1,16 @@
 """What the options of several commands have in common."""
 
 import re
+from collections.abc import Callable
 from difflib import get_close_matches
+from typing import Any, TypeVar
 
 import click
 
 from devsynthctl.app import App
+from devsynthd.wire.requests import Value
+
+_Command = TypeVar("_Command", bound=Callable[..., Any] | click.Command)
 
 _MAX_SECONDS = 1e9  # the protocol's limit
 
@@ -42,6 +47,29 @@ as_json = click.option(
     help="Write the daemon's result as one JSON object.",
 )
 """The option ``--json``, taken before and after the name of a command."""
+
+
+def setting_option(*names: str, key: str, metavar: str) -> Callable[[_Command], _Command]:
+    """Return an option that stands in for the setting *key*: with its help and its limits."""
+    # Slow to import, so only for the commands that have such an option.
+    from devsynthd.settings.schema import BY_KEY  # noqa: PLC0415 - see above
+    from devsynthd.settings.values import (  # noqa: PLC0415 - see above
+        NotAllowed,
+        parse_value,
+        refusal,
+    )
+
+    setting = BY_KEY[key]
+
+    def parse(_ctx: click.Context, param: click.Parameter, text: str | None) -> Value | None:
+        if text is None:
+            return None
+        try:
+            return parse_value(setting, text)
+        except NotAllowed as exc:
+            raise click.UsageError(refusal(setting, param.opts[-1], text, exc)) from exc
+
+    return click.option(*names, metavar=metavar, callback=parse, help=setting.help)
 
 
 class TextCommand(click.Command):

@@ -9,14 +9,14 @@ import click
 from devsynthctl.app import App
 from devsynthctl.call import read_result
 from devsynthctl.client import generate_request
-from devsynthctl.options import TextCommand, as_json, seconds
+from devsynthctl.options import TextCommand, as_json, seconds, setting_option
 from devsynthctl.prompt import fields_of_environment, piped_text, read_messages, whole_prompt
 from devsynthd.wire.results import Completion
 
 
 @click.command(cls=TextCommand)
 @click.argument("prompt", nargs=-1)
-@click.option("-m", "--model", metavar="MODEL", help="The model that answers, by its id.")
+@setting_option("-m", "--model", key="llm_model", metavar="MODEL")
 @click.option("-s", "--system", metavar="SYSTEM", help="The system message, put first.")
 @click.option(
     "-c",
@@ -25,15 +25,8 @@ from devsynthd.wire.results import Completion
     metavar="FILE",
     help="A JSON file with a list of messages, put before the prompt.",
 )
-@click.option(
-    "--max-tokens",
-    type=click.IntRange(min=-1),
-    metavar="N",
-    help="The longest answer, in tokens; -1: the upstream's own limit.",
-)
-@click.option(
-    "--temperature", type=click.FloatRange(0, 2), metavar="T", help="0 (dry) to 2 (wild)."
-)
+@setting_option("--max-tokens", key="llm_max_tokens", metavar="N")
+@setting_option("--temperature", key="llm_temperature", metavar="T")
 @click.option("--no-stream", is_flag=True, help="Write the answer when it is complete.")
 @click.option("-n", "--no-stdin", is_flag=True, help="Do not read standard input.")
 @click.option(

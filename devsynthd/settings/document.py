@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from devsynthd.settings.positions import key_lines, line_of
-from devsynthd.settings.schema import BY_KEY, SETTINGS, TABLES, Setting, Value
+from devsynthd.settings.schema import BY_KEY, SETTINGS, TABLES, Setting
 from devsynthd.settings.sources import Given
 from devsynthd.settings.values import NotAllowed, check_value, refusal
 from devsynthd.wire.nearest import nearest
+from devsynthd.wire.requests import Value
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")

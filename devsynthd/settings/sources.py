@@ -6,10 +6,11 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from devsynthd.settings.schema import BY_KEY, SETTINGS, TABLES, Settings, Value
-from devsynthd.settings.values import NotAllowed, check_value, parse_value, refusal
+from devsynthd.settings.schema import BY_KEY, SETTINGS, TABLES, Settings
+from devsynthd.settings.values import NotAllowed, parse_value, refusal, typed_value
 from devsynthd.wire.errors import ConfigInvalid
 from devsynthd.wire.nearest import nearest
+from devsynthd.wire.requests import Value
 
 Source = Literal["flag", "env", "file", "default"]
 
@@ -21,19 +22,26 @@ class Given(Struct, frozen=True, kw_only=True):
     errors: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:  # without values, as they may be secret
+        return f"Given(keys={list(self.values)}, errors={self.errors}, warnings={self.warnings})"
+
 
 class Loaded(Struct, frozen=True, kw_only=True):
     """The settings in force and where each comes from.
 
-    *exists* says whether there is a file; *overrides* are the keys that the file sets in vain,
-    because the environment or a flag sets them too.
+    *exists* says whether there is a file, *in_file* what it sets; *overrides* are the keys that it
+    sets in vain, because the environment or a flag sets them too.
     """
 
     settings: Settings
     sources: dict[str, Source]
     warnings: tuple[str, ...]
     exists: bool
-    overrides: tuple[str, ...]
+    in_file: Mapping[str, Value] = {}
+    overrides: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:  # Settings masks what is secret, and in_file is left out
+        return f"Loaded(settings={self.settings!r}, sources={self.sources})"
 
 
 def given_by_flags(flags: Mapping[str, object]) -> Given:
@@ -48,10 +56,7 @@ def given_by_flags(flags: Mapping[str, object]) -> Given:
             continue
         setting = BY_KEY[key]
         try:
-            if isinstance(value, str):
-                values[key] = parse_value(setting, value)
-            else:
-                values[key] = check_value(setting, value)
+            values[key] = typed_value(setting, value)
         except NotAllowed as exc:
             flag = f"--{setting.name.replace('_', '-')}"
             errors.append(refusal(setting, flag, value, exc))
@@ -103,6 +108,7 @@ def combine(*, flags: Given, environment: Given, file: Given | None) -> Loaded:
         sources=sources,
         warnings=tuple(warning for _, given in layers for warning in given.warnings),
         exists=file is not None,
+        in_file=in_file,
         overrides=tuple(key for key in BY_KEY if key in in_file and sources[key] != "file"),
     )
 

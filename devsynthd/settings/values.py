@@ -6,7 +6,10 @@ import re
 import msgspec
 
 from devsynthd.settings.base_url import redact_url, url_problem
-from devsynthd.settings.schema import Setting, Settings, Value
+from devsynthd.settings.schema import BY_KEY, Setting, Settings
+from devsynthd.wire.errors import ConfigInvalid
+from devsynthd.wire.nearest import nearest
+from devsynthd.wire.requests import Value
 
 MAX_SHOWN_CHARACTERS = 80
 
@@ -60,6 +63,30 @@ def parse_value(setting: Setting, text: str) -> Value:
             return check_value(setting, float(bare))
         case _:
             return check_value(setting, text)
+
+
+def typed_value(setting: Setting, value: object) -> Value:
+    """Return what *value* stands for: text is read like a variable, all else taken as typed.
+
+    Raises:
+        NotAllowed: As ``parse_value`` and ``check_value``.
+    """
+    return parse_value(setting, value) if isinstance(value, str) else check_value(setting, value)
+
+
+def find_setting(key: str) -> Setting:
+    """Return the setting *key*.
+
+    Raises:
+        ConfigInvalid: There is none.
+    """
+    if setting := BY_KEY.get(key):
+        return setting
+    close = nearest(key.lower().removeprefix("devsynth_").replace(".", "_"), BY_KEY)
+    raise ConfigInvalid(
+        f"there is no setting {ascii(key[:64])[1:-1]}",
+        hint=f"did you mean {close}?" if close else "`devsynthctl config list` shows all of them",
+    )
 
 
 def show_value(setting: Setting, value: object) -> str:

@@ -21,6 +21,9 @@ Count = Annotated[float, Meta(ge=0, le=MAX_SAFE_INTEGER, multiple_of=1)]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 ModelId = Annotated[str, Meta(min_length=1, max_length=1024)]
 
+Value = str | int | float | bool
+"""A value of a setting."""
+
 
 class Request(
     Struct,

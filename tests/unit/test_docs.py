@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from devsynthd.settings.schema import SETTINGS
+from devsynthd.settings.template import toml_value
 
 ROOT = Path(__file__).parents[2]
 NAMED = re.findall(
@@ -22,10 +23,16 @@ def test_each_test_that_is_named_exists(file: str, test: str) -> None:
     assert f"def {test}(" in (ROOT / "tests" / file).read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("setting", SETTINGS, ids=lambda setting: setting.key)
-def test_the_readme_tells_each_setting_as_it_is(setting: object) -> None:
-    key, description = (getattr(setting, name) for name in ("key", "description"))
-    rows = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+def test_the_table_of_settings_in_the_readme_is_that_of_the_schema() -> None:
+    wanted = [
+        "| setting | default | allowed | meaning |",
+        "|---|---|---|---|",
+        *(
+            f"| `{each.key}` | `{toml_value(each.default)}` | {each.limits} | {each.meaning} |"
+            for each in SETTINGS
+        ),
+    ]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
 
-    (row,) = (row for row in rows if row.startswith(f"| `{key}` |"))
-    assert row.endswith(f"| {description} |")
+    (table,) = re.findall(r"^\| setting \|.*\n(?:\|.*\n)*", readme, re.MULTILINE)
+    assert table.splitlines() == wanted, "README.md should have:\n" + "\n".join(wanted)

@@ -1,17 +1,9 @@
 import msgspec
 import pytest
 
-from devsynthd.settings.schema import (
-    BY_KEY,
-    MASK,
-    SETTINGS,
-    TABLES,
-    Setting,
-    Settings,
-    Value,
-    json_schema,
-)
+from devsynthd.settings.schema import BY_KEY, MASK, SETTINGS, TABLES, Setting, Settings
 from devsynthd.settings.values import check_value
+from devsynthd.wire.requests import Value
 
 DEFAULTS: dict[str, Value] = {
     "llm_provider": "lmstudio",
@@ -82,17 +74,27 @@ def test_only_the_api_key_is_secret() -> None:
     assert [setting.key for setting in SETTINGS if setting.secret] == ["llm_api_key"]
 
 
+def test_only_what_the_engine_starts_with_waits_until_it_is_idle() -> None:
+    assert [setting.key for setting in SETTINGS if setting.in_force != "at once"] == [
+        "embedded_model_path",
+        "embedded_context_length",
+        "embedded_threads",
+    ]
+
+
+def test_help_is_meaning_limits_and_when_a_change_is_in_force() -> None:
+    assert BY_KEY["llm_temperature"].help == (
+        "How freely tokens are drawn; 0: always the likeliest one. Takes a number from 0 to 2."
+    )
+    assert BY_KEY["embedded_threads"].meaning == (
+        "Threads that the engine computes with; 0: one a core. A change is in force when the "
+        "engine is idle."
+    )
+
+
 def test_the_secret_is_shown_nowhere() -> None:
     settings = Settings(llm_api_key="sk-hush")
 
     assert "sk-hush" not in f"{settings} {settings!r} {settings.__rich_repr__()}"
     assert f"llm_api_key='{MASK}'" in repr(settings)
     assert "llm_api_key=''" in repr(Settings())
-
-
-def test_the_json_schema_has_every_setting_with_its_limits() -> None:
-    properties = json_schema()["$defs"]["Settings"]["properties"]
-
-    assert list(properties) == list(DEFAULTS)
-    assert properties["llm_temperature"]["maximum"] == 2
-    assert properties["llm_max_tokens"]["not"] == {"const": 0}

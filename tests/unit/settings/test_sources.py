@@ -2,7 +2,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from devsynthd.settings.schema import BY_KEY, SETTINGS, Setting, Settings, Value
+from devsynthd.settings.configuration import Prepared
+from devsynthd.settings.schema import BY_KEY, SETTINGS, Setting, Settings
 from devsynthd.settings.sources import (
     Given,
     Loaded,
@@ -12,6 +13,7 @@ from devsynthd.settings.sources import (
     given_by_flags,
 )
 from devsynthd.wire.errors import ConfigInvalid
+from devsynthd.wire.requests import Value
 
 KEY = "daemon_log_level"
 FLAG = Given(values={KEY: "debug"})
@@ -172,3 +174,12 @@ def test_other_variables_are_left_alone(name: str) -> None:
 
 def test_warnings_are_handed_on() -> None:
     assert loaded(env=Given(warnings=("look",))).warnings == ("look",)
+
+
+def test_nothing_shows_a_secret_when_it_is_printed() -> None:
+    file = Given(values={"llm_api_key": "hunter2"})
+    loaded = combine(flags=NOTHING, environment=NOTHING, file=file)
+
+    for shown in (repr(file), repr(loaded), repr(Prepared(loaded=loaded)), f"{loaded}"):
+        assert "hunter2" not in shown
+        assert "llm_api_key" in shown

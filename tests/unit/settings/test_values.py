@@ -10,9 +10,9 @@ from devsynthd.settings.schema import (
     MAX_SECONDS,
     MAX_THREADS,
     SETTINGS,
-    Value,
 )
 from devsynthd.settings.values import NotAllowed, check_value, parse_value, refusal, show_value
+from devsynthd.wire.requests import Value
 
 SECONDS = [
     "llm_connect_timeout",

@@ -1,0 +1,187 @@
+"""The settings in force while the daemon runs: taken whole from the file, or not at all."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from msgspec import Struct
+
+from devsynthd.settings.schema import BY_KEY, Settings
+from devsynthd.settings.sources import Given, Loaded
+from devsynthd.settings.values import show_value
+from devsynthd.wire.errors import ConfigInvalid
+from devsynthd.wire.objects import ConfigStatus
+from devsynthd.wire.requests import Value
+
+logger = logging.getLogger(__name__)
+
+SETTLE_S = 0.1
+"""A file that is suddenly gone or empty may just be being saved: it has this long to come back."""
+
+
+class Prepared(Struct, frozen=True, kw_only=True):
+    """Settings that were found good, with what the machine has for them.
+
+    *weights* is the model file of the embedded engine; null where it may not answer.
+    """
+
+    loaded: Loaded
+    weights: Path | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class Sources(Protocol):
+    """The config file, and what else has a say in the settings. Every method blocks."""
+
+    @property
+    def path(self) -> Path:
+        """The config file."""
+
+    def read(self) -> Given | None:
+        """Return what the file says now; null: there is none."""
+
+    def prepare(self, file: Given | None) -> Prepared:
+        """Return the settings that hold where the file says *file*.
+
+        Raises:
+            ConfigInvalid: They are not allowed.
+        """
+
+    def write(self, edits: Mapping[str, Value | None], approve: Callable[[Given], object]) -> None:
+        """Set and (null) unset *edits* in the file, if *approve* takes what it says then.
+
+        Raises:
+            ConfigInvalid: It cannot be written, or *approve* raises it.
+        """
+
+
+class Configuration:
+    """Holds the settings in force. All of it happens on one event loop, files are read on threads.
+
+    Args:
+        sources: Where settings come from.
+        file: What the file said when *prepared* was made from it.
+        prepared: The settings that the daemon starts with.
+        adopt: Puts the second settings in force in place of the first, and may still refuse them
+            (ConfigInvalid) as long as it has changed nothing.
+    """
+
+    def __init__(
+        self,
+        sources: Sources,
+        file: Given | None,
+        prepared: Prepared,
+        adopt: Callable[[Prepared, Prepared], Awaitable[None]],
+    ) -> None:
+        self._sources, self._file, self._prepared = sources, file, prepared
+        self._adopt = adopt
+        self._error: ConfigInvalid | None = None
+        self._lock = asyncio.Lock()  # what was read last is what is in force
+        self.generation = 1
+
+    @property
+    def loaded(self) -> Loaded:
+        """The settings in force and where they come from."""
+        return self._prepared.loaded
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.loaded.settings
+
+    def status(self) -> ConfigStatus:
+        """Return how the file is."""
+        return ConfigStatus(
+            path=str(self._sources.path),
+            exists=self.loaded.exists,
+            config_generation=self.generation,
+            valid=self._error is None,
+            error=str(self._error) if self._error else None,
+            overrides=self.loaded.overrides,
+        )
+
+    async def look(self) -> None:
+        """Take over what the file says, if that is something else than at the last look.
+
+        If it is not valid, the settings stay as they are; log and status say why.
+        """
+        async with self._lock:
+            file = await asyncio.to_thread(self._sources.read)
+            if _says_nothing(file) and not _says_nothing(self._file):
+                await asyncio.sleep(SETTLE_S)
+                file = await asyncio.to_thread(self._sources.read)
+            if file == self._file:
+                return
+            try:
+                await self._take(file)
+            except ConfigInvalid:
+                return  # logged, and told by status
+
+    async def reload(self) -> tuple[str, ...]:
+        """Take over what the file says now; return the keys whose values have changed.
+
+        Raises:
+            ConfigInvalid: It is not valid; the settings stay as they are.
+        """
+        async with self._lock:
+            return await self._take(await asyncio.to_thread(self._sources.read))
+
+    async def write(self, edits: Mapping[str, Value | None]) -> None:
+        """Set and (null) unset *edits*, checked values by key, in the file, and take it over.
+
+        Raises:
+            ConfigInvalid: They cannot be written, or the file would not be valid then.
+        """
+        async with self._lock:
+            await asyncio.to_thread(self._sources.write, edits, self._sources.prepare)
+            await self._take(await asyncio.to_thread(self._sources.read))
+
+    async def _take(self, file: Given | None) -> tuple[str, ...]:
+        before, self._file = self._prepared, file
+        try:
+            prepared = await asyncio.to_thread(self._sources.prepare, file)
+            if prepared != before:
+                await self._adopt(before, prepared)
+        except ConfigInvalid as exc:
+            self._refuse(exc)
+            raise
+        self._prepared = prepared
+        if self._error is not None:
+            logger.info("%s is valid again", self._sources.path)
+            self._error = None
+        if prepared.loaded != before.loaded:
+            self.generation += 1
+        return self._tell(before, prepared)
+
+    def _refuse(self, error: ConfigInvalid) -> None:
+        """Note that the file is not valid, and log it once."""
+        if str(error) != str(self._error):
+            logger.warning("the settings stay as they were: %s", error)
+        self._error = error
+
+    def _tell(self, before: Prepared, now: Prepared) -> tuple[str, ...]:
+        """Log what is different *now*; return the keys."""
+        for warning in now.warnings:
+            if warning not in before.warnings:
+                logger.warning("%s", warning)
+        old, new = before.loaded.settings, now.loaded.settings
+        changed = tuple(key for key in BY_KEY if getattr(old, key) != getattr(new, key))
+        if changed:
+            logger.info(
+                "settings changed: %s", ", ".join(_change(key, old, new) for key in changed)
+            )
+        return changed
+
+
+def _says_nothing(file: Given | None) -> bool:
+    return file is None or not (file.values or file.errors)
+
+
+def _change(key: str, old: Settings, new: Settings) -> str:
+    setting = BY_KEY[key]
+    if setting.secret:
+        return key
+    was, now = (show_value(setting, getattr(each, key)) for each in (old, new))
+    return f"{key} from {was} to {now}"

@@ -1,0 +1,220 @@
+"""The config file at the edge: written whole or not at all, whoever else writes it."""
+
+import errno
+import fcntl
+import os
+import random
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from devsynthd.settings.edits import edited
+from devsynthd.settings.file import MAX_FILE_BYTES, read_file
+from devsynthd.wire.errors import ConfigInvalid
+from devsynthd.wire.requests import Value
+
+LOCK_S = 5.0
+"""The longest wait for another writer."""
+
+POLL_S = (0.002, 0.02)
+"""The shortest and the longest pause between two tries to get the lock."""
+
+MAX_TRIES = 5
+"""How often a change is made again because an editor, which knows no lock, came first."""
+
+Decide = Callable[[bytes | None], bytes | None]
+"""Takes what the file holds (null: there is none), returns what it is to hold (null: the same)."""
+
+_NO_ROOM = "make room on its disk; the file is as it was"
+_NO_RIGHT = "`ls -la` on its folder shows who may write there"
+_HINTS = {
+    errno.EACCES: _NO_RIGHT,
+    errno.EPERM: _NO_RIGHT,
+    errno.EAGAIN: "close it there, or try again",
+    errno.EBUSY: "was it mounted by itself? Mount its folder, so that the file can be replaced",
+    errno.EDQUOT: _NO_ROOM,
+    errno.EFBIG: _NO_ROOM,
+    errno.EILSEQ: "save it as UTF-8 in an editor",
+    errno.ENOSPC: _NO_ROOM,
+    errno.ETIMEDOUT: "try again; on Linux, `lslocks` shows who that is",
+}
+_HINT = "it is as it was; --config or DEVSYNTH_CONFIG names another file"
+
+
+def edit_file(
+    path: Path,
+    edits: Mapping[str, Value | None],
+    approve: Callable[[bytes], None],
+    *,
+    lock_s: float = LOCK_S,
+) -> bytes:
+    """Set and (null) unset *edits*, checked values by key, in the file; return what it holds now.
+
+    Comments and layout stay. *approve* is shown each new content before it is written, also one
+    that is the old one, and raises to keep the file as it is. Nothing is touched where nothing
+    changes.
+
+    Args:
+        path: The file; it need not be there, nor its folder. A symlink stays, its target changes.
+        edits: As ``edits.edited`` takes them.
+        approve: May raise ConfigInvalid. Called again if somebody else changes the file meanwhile.
+        lock_s: How long to wait for other writers, in seconds.
+
+    Raises:
+        ConfigInvalid: The file cannot be edited or written, or *approve* says no.
+    """
+
+    def decide(old: bytes | None) -> bytes | None:
+        before = old or b""
+        try:
+            text = before.decode()
+        except UnicodeDecodeError as exc:
+            line = before.count(b"\n", 0, exc.start) + 1
+            raise OSError(errno.EILSEQ, f"its line {line} is not UTF-8 text") from exc
+        new = edited(text, edits, str(path)).encode()
+        approve(new)
+        return None if new == before else new
+
+    return _rewrite(path, decide, lock_s) or b""
+
+
+def replace_file(
+    path: Path, content: bytes, *, expected: bytes | None, lock_s: float = LOCK_S
+) -> None:
+    """Have *content* in the file, if what it holds is still *expected*; null: there is no file.
+
+    Nothing is touched where it holds *content* already. *path* and *lock_s* as for ``edit_file``.
+
+    Raises:
+        ConfigInvalid: It holds something else by now, or it cannot be written.
+    """
+
+    def decide(old: bytes | None) -> bytes | None:
+        if old == content:
+            return None
+        if old != expected:
+            raise ConfigInvalid(
+                f"{path} was changed by somebody else meanwhile: it stays as they left it",
+                hint="look at it, and make your change again",
+            )
+        return content
+
+    _rewrite(path, decide, lock_s)
+
+
+def _rewrite(path: Path, decide: Decide, lock_s: float) -> bytes | None:
+    """Have in the file what *decide* makes of its content, and return that."""
+    with _reasons(path):
+        target = Path(os.path.realpath(path))
+        # The first time without the lock: what is refused leaves no trace, not even a new folder.
+        old = _read(target)
+        new = decide(old)
+        if new is None:
+            return old
+        _make_folder(target.parent)
+        with _locked(target.parent, lock_s) as folder:
+            for _ in range(MAX_TRIES):
+                now = _read(target)
+                if now != old:
+                    old, new = now, decide(now)
+                if new is None:
+                    return old
+                if _replace(target, old, new):
+                    with suppress(OSError):  # the new file is in place, all the same
+                        os.fsync(folder)
+                    return new
+        raise OSError(errno.EAGAIN, "somebody else keeps changing it")
+
+
+@contextmanager
+def _reasons(path: Path) -> Iterator[None]:
+    """Tell as a ConfigInvalid why *path* could not be written."""
+    try:
+        yield
+    except OSError as exc:
+        raise ConfigInvalid(
+            f"{path} cannot be written: {exc.strerror or exc}",
+            hint=_HINTS.get(exc.errno or 0, _HINT),
+        ) from exc
+
+
+def _read(target: Path) -> bytes | None:
+    """Return what *target* holds, which must be a file if it is there at all: /dev/null is none."""
+    if target.exists() and not target.is_file():
+        raise OSError("it is not a regular file")
+    return read_file(target)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make *folder* and those above it; not by ``parents=True``, which lets all see the latter."""
+    if not folder.is_dir():
+        _make_folder(folder.parent)
+        folder.mkdir(mode=0o700, exist_ok=True)
+
+
+@contextmanager
+def _locked(folder: Path, lock_s: float) -> Iterator[int]:
+    """Keep other writers out of *folder*; yield its descriptor.
+
+    It is the folder that is locked, since the file is another one after each change.
+    """
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        deadline = time.monotonic() + lock_s
+        while not try_lock(fd):
+            if time.monotonic() >= deadline:
+                raise OSError(errno.ETIMEDOUT, f"somebody else keeps {folder} locked")
+            time.sleep(random.uniform(*POLL_S))  # noqa: S311 - spreads the tries, guards nothing
+        yield fd
+    finally:
+        with suppress(OSError):  # closing alone would not do, had a fork made a copy meanwhile
+            fcntl.flock(fd, fcntl.LOCK_UN)
+        os.close(fd)
+
+
+def try_lock(fd: int) -> bool:
+    """Return false if somebody else has the lock of *fd*; true also where there are no locks."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        # NFS says EBADF to the lock of a folder, others ENOLCK, ENOTSUP, ENOSYS or EINVAL. Their
+        # users still have the look that is taken right before the rename.
+        return True
+    return True
+
+
+def _replace(target: Path, old: bytes | None, new: bytes) -> bool:
+    """Put *new* in the place of *target*; return false if that does not hold *old* any more."""
+    if len(new) > MAX_FILE_BYTES:
+        raise OSError(f"it would be bigger than {MAX_FILE_BYTES} bytes")
+    status = target.stat() if target.exists() else None
+    if status and not os.access(target, os.W_OK):  # the rename would not mind
+        raise OSError(errno.EACCES, "it is read-only for this user")
+    fd, name = tempfile.mkstemp(prefix=".devsynth-", dir=target.parent)  # of mode 0600
+    temporary = Path(name)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(new)
+            file.flush()
+            if status:
+                _keep_rights(fd, status)
+            os.fsync(fd)
+        if _read(target) != old:
+            return False
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return True
+
+
+def _keep_rights(fd: int, status: os.stat_result) -> None:
+    """Give the file *fd* group, owner and mode of *status*, as far as this user may."""
+    for uid, gid in ((-1, status.st_gid), (status.st_uid, -1)):
+        with suppress(OSError):
+            os.fchown(fd, uid, gid)
+    os.fchmod(fd, stat.S_IMODE(status.st_mode))
