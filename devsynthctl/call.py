@@ -19,7 +19,17 @@ from devsynthd.wire.codec import DECODE_ERRORS, encode
 from devsynthd.wire.errors import BadRequest, DevsynthError, ShuttingDown
 from devsynthd.wire.limits import MAX_BODY_BYTES
 from devsynthd.wire.replies import Chunk, Error, Progress, ReceivedResult
-from devsynthd.wire.requests import Cancel, List, Ping, Request, Shutdown, Status
+from devsynthd.wire.requests import (
+    Cancel,
+    ConfigGet,
+    ConfigSet,
+    List,
+    Ping,
+    Reload,
+    Request,
+    Shutdown,
+    Status,
+)
 
 Shape = TypeVar("Shape")
 
@@ -35,9 +45,9 @@ LATE_ANSWER_S = 1.0
 UNSENT = 0
 """Stands for the id of a request that has none yet."""
 
-_REPEATABLE = (Ping, Status, List)  # doing them twice is doing them once
+_REPEATABLE = (Ping, Status, List, ConfigGet)  # doing them twice is doing them once
 _MEANT_FOR_ONE = (Cancel, Shutdown)  # the next daemon has other requests, and is to run on
-_PROMPT = (Ping, Status, Cancel, Shutdown)
+_PROMPT = (Ping, Status, Cancel, ConfigGet, ConfigSet, Reload, Shutdown)
 
 
 def read_result(raw: msgspec.Raw, shape: type[Shape]) -> Shape:

@@ -16,18 +16,22 @@ from devsynthd.wire.errors import BadRequest
 from devsynthd.wire.replies import Progress, ReceivedResult
 from devsynthd.wire.requests import (
     Cancel,
+    ConfigGet,
+    ConfigSet,
     Download,
     Generate,
     List,
     Load,
     Message,
     Ping,
+    Reload,
     Request,
     RequestId,
     Select,
     Shutdown,
     Status,
     Unload,
+    Value,
 )
 from devsynthd.wire.results import (
     CancelOutcome,
@@ -36,7 +40,10 @@ from devsynthd.wire.results import (
     LoadOutcome,
     Models,
     Pong,
+    ReloadOutcome,
     Selected,
+    SettingOutcome,
+    SettingsReport,
     StatusReport,
     UnloadOutcome,
 )
@@ -229,6 +236,27 @@ class Client:
         """
         raw = self.ask(Cancel(id=UNSENT, target=target, request=request), timeout=timeout)
         return read_result(raw, CancelOutcome).cancelled
+
+    def config_get(self, key: str | None = None, *, timeout: float | None = None) -> SettingsReport:
+        """Return the daemon's settings, or the one named *key*, and where each comes from."""
+        return read_result(self.ask(ConfigGet(id=UNSENT, key=key), timeout=timeout), SettingsReport)
+
+    def config_set(
+        self, key: str, value: Value | None, *, timeout: float | None = None
+    ) -> SettingOutcome:
+        """Write a setting to the daemon's config file, and have it in force.
+
+        Args:
+            key: Its name, as ``llm_max_tokens``.
+            value: Typed, or as text like in the environment; null: unset.
+            timeout: Seconds until the deadline.
+        """
+        request = ConfigSet(id=UNSENT, key=key, value=value)
+        return read_result(self.ask(request, timeout=timeout), SettingOutcome)
+
+    def reload(self, *, timeout: float | None = None) -> ReloadOutcome:
+        """Have the daemon read its config file now, which it does after every change anyway."""
+        return read_result(self.ask(Reload(id=UNSENT), timeout=timeout), ReloadOutcome)
 
     def shutdown(self, grace: float | None = None, *, timeout: float | None = None) -> None:
         """Have the daemon exit; what runs may go on for *grace* seconds (null: its setting)."""

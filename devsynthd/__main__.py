@@ -9,14 +9,12 @@ import sys
 import click
 
 from devsynthd import __version__
-from devsynthd.daemon import Daemon, Plan
-from devsynthd.host.address import socket_address
+from devsynthd.daemon import Daemon
 from devsynthd.host.limits import raise_descriptor_limit
 from devsynthd.host.logs import LOGGER_NAME, setup_logging
-from devsynthd.host.paths import absolute, cache_dir, config_path
-from devsynthd.settings.file import load_settings
+from devsynthd.plan import Plan, make_plan
+from devsynthd.settings.schema import BY_KEY, Settings
 from devsynthd.transport.claim import ClaimRefused
-from devsynthd.upstream.weights import find_embedded
 from devsynthd.wire.errors import ConfigInvalid
 
 logger = logging.getLogger(LOGGER_NAME)  # not __name__, which is "__main__" under `python -m`
@@ -28,8 +26,8 @@ EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--config", metavar="PATH", help="The configuration file.")
 @click.option("--socket", metavar="ADDR", help="Where to listen: a path, or ipc://PATH.")
-@click.option("--log-level", metavar="L", help="debug, info, warning or error.")
-@click.option("--log-format", metavar="F", help="auto, text, journal or json.")
+@click.option("--log-level", metavar="L", help=BY_KEY["daemon_log_level"].help)
+@click.option("--log-format", metavar="F", help=BY_KEY["daemon_log_format"].help)
 @click.option("--check", is_flag=True, help="Validate the configuration and exit.")
 @click.version_option(__version__, prog_name="devsynthd", message="%(prog)s %(version)s")
 def main(
@@ -43,59 +41,23 @@ def main(
     """Run the daemon in the foreground, until SIGTERM or `devsynthctl shutdown`."""
     flags = {"daemon_log_level": log_level, "daemon_log_format": log_format}
     try:
-        plan = _plan(config, socket, flags)
+        plan = make_plan(config, socket, flags, os.environ)
     except ConfigInvalid as exc:
         _complain(str(exc), exc.hint)
         sys.exit(EXIT_CONFIG)
     if check:
-        there = "" if plan.loaded.exists else " does not exist: the defaults hold"
-        click.echo(f"{plan.config_path}{there or ' is valid'}")
-        for warning in plan.warnings:
+        there = "" if plan.prepared.loaded.exists else " does not exist: the defaults hold"
+        click.echo(f"{plan.source.path}{there or ' is valid'}")
+        for warning in plan.prepared.warnings:
             _complain(f"warning: {warning}")
         return
     sys.exit(_run(plan))
 
 
-def _plan(config: str | None, socket: str | None, flags: dict[str, str | None]) -> Plan:
-    """Return what to run.
-
-    Raises:
-        ConfigInvalid: A setting, a path or the socket's address is not allowed.
-    """
-    path = config_path(config, os.environ)
-    loaded = load_settings(path, os.environ, flags)
-    settings = loaded.settings
-    embedded = find_embedded(
-        settings.llm_provider, settings.embedded_enabled, settings.embedded_model_path
-    )
-    if (bundle := settings.llm_ca_bundle) and not os.access(absolute(bundle), os.R_OK):
-        raise ConfigInvalid(
-            f"llm_ca_bundle: {absolute(bundle)} is not a file that can be read",
-            hint="give the path of a file of CA certificates, or leave it empty",
-        )
-    warnings = loaded.warnings
-    if embedded.weights is None and settings.embedded_model_path and embedded.reason:
-        warnings = (*warnings, f"no embedded engine: {embedded.reason}")
-    return Plan(
-        loaded=loaded,
-        config_path=path,
-        address=socket_address(socket, os.environ),
-        cache_dir=cache_dir(),
-        weights=embedded.weights,
-        warnings=warnings,
-    )
-
-
 def _run(plan: Plan) -> int:
     """Run the daemon to its end; return the exit status."""
-    settings = plan.loaded.settings
-    setup_logging(
-        settings.daemon_log_level,
-        settings.daemon_log_format,
-        stream=sys.stderr,
-        environ=os.environ,
-    )
-    for warning in plan.warnings:
+    _set_up_logging(plan.prepared.loaded.settings)
+    for warning in plan.prepared.warnings:
         logger.warning("%s", warning)
     raise_descriptor_limit()
     try:
@@ -109,10 +71,19 @@ def _run(plan: Plan) -> int:
     return 0
 
 
+def _set_up_logging(settings: Settings) -> None:
+    setup_logging(
+        settings.daemon_log_level,
+        settings.daemon_log_format,
+        stream=sys.stderr,
+        environ=os.environ,
+    )
+
+
 async def _until_signalled(plan: Plan) -> None:
     """Run the daemon; the first signal drains it, a second one ends it at once."""
     loop = asyncio.get_running_loop()
-    daemon = Daemon(plan)
+    daemon = Daemon(plan, set_up_logging=_set_up_logging)
     on_terminal = _is_on_terminal()  # asked now: a terminal that has been closed is none
     signalled = False
 
@@ -128,7 +99,8 @@ async def _until_signalled(plan: Plan) -> None:
         if on_terminal:
             on_signal(signal.SIGHUP)
         else:
-            logger.info("SIGHUP: the settings are read at the start; restart to apply changes")
+            logger.info("SIGHUP: reading the settings anew")
+            daemon.reload()
 
     loop.add_signal_handler(signal.SIGTERM, on_signal, signal.SIGTERM)
     loop.add_signal_handler(signal.SIGINT, on_signal, signal.SIGINT)

@@ -1,4 +1,4 @@
-"""The cache file: the last good list and the generation, kept for the next start."""
+"""The cache files: the last good list and the generation, kept for the next start."""
 
 import hashlib
 import logging
@@ -30,24 +30,28 @@ class Cached(Struct, frozen=True, kw_only=True):
     listing: Listing | None
 
 
-class CacheFile:
-    """The file of one origin in *directory*: a list of another server is never served."""
+class Cache:
+    """The files in *directory*, one an origin: a list of another server is never served."""
 
-    def __init__(self, directory: Path, origin: Origin) -> None:
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def path(self, origin: Origin) -> Path:
+        """Return the file of *origin*, whether or not it exists."""
         key = hashlib.sha256(f"{origin.provider} {origin.api_base}".encode()).hexdigest()[:16]
-        self._directory, self._origin = directory, origin
-        self.path = directory / f"models-{key}.json"
+        return self._directory / f"models-{key}.json"
 
-    def read(self) -> Cached | None:
+    def read(self, origin: Origin) -> Cached | None:
         """Return what was kept; none if there is nothing, or nothing that makes sense."""
+        path = self.path(origin)
         try:
-            cached = _read(self.path)
+            cached = _read(path)
         except FileNotFoundError:
             return None
         except READ_ERRORS as exc:
-            logger.warning("cache file %s ignored: %s", self.path, exc)
+            logger.warning("cache file %s ignored: %s", path, exc)
             return None
-        return cached if cached.origin == self._origin else None
+        return cached if cached.origin == origin else None
 
     def highest_generation(self) -> int:
         """Return the highest generation that any file of the directory knows, else 0."""
@@ -59,7 +63,7 @@ class CacheFile:
         return highest
 
     def write(self, cached: Cached) -> None:
-        """Replace the file by *cached*, whole or not at all.
+        """Replace the file of its origin by *cached*, whole or not at all.
 
         Raises:
             OSError: It cannot be written.
@@ -72,7 +76,7 @@ class CacheFile:
                 file.write(msgspec.json.encode(cached))
                 file.flush()
                 os.fsync(file.fileno())
-            Path(name).replace(self.path)
+            Path(name).replace(self.path(cached.origin))
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise

@@ -60,7 +60,8 @@ class Catalog:
         self.fetched_at: float | None = None
         self.failures = 0
         self.stale = True  # until this run has seen a list
-        self._engine, self._on_change, self._clock, self._wall = engine, on_change, clock, wall
+        self._on_change, self._clock, self._wall = on_change, clock, wall
+        self._engine = engine
         self._fetched_clock = 0.0
         self._reachable = False
         self._announced: bool | None = None  # the reachability that the log tells
@@ -96,9 +97,22 @@ class Catalog:
         self._announced = False
         self._update()
 
+    # Changes -------------------------------------------------------------------------------
+
     def wish(self, wishes: Wishes) -> None:
         """Change what the user wants to answer."""
         self.wishes = wishes
+        self._update()
+
+    def allow_engine(self, *, engine: bool) -> None:
+        """Change whether the embedded engine stands in."""
+        self._engine = engine
+        self._update()
+
+    def move(self, origin: Origin) -> None:
+        """Turn to another upstream, of which nothing is known yet."""
+        self.origin, self.listing, self.error, self.fetched_at = origin, None, None, None
+        self.failures, self.stale, self._reachable, self._announced = 0, True, False, None
         self._update()
 
     # Views ---------------------------------------------------------------------------------

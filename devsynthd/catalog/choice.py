@@ -13,17 +13,25 @@ CHAT_KINDS = ("llm", "unknown")
 
 
 class Wishes(Struct, frozen=True):
-    """What the user wants to answer, most important first; an empty name is no wish."""
+    """What the user wants to answer, most important first; an empty name is no wish.
+
+    *selected* empty: by ``select``, the daemon chooses, whatever the settings say.
+    """
 
     selected: str | None  # by ``select``
     configured: str  # ``llm_model``
-    auto: bool  # ``llm_auto_select_model``
+    auto_select: bool  # ``llm_auto_select_model``
     stand_in: str  # ``llm_fallback_model``
 
     @property
     def named(self) -> str | None:
         """The model that is named outside of a request."""
-        return self.selected or self.configured or None
+        return (self.configured if self.selected is None else self.selected) or None
+
+    @property
+    def auto(self) -> bool:
+        """Whether the daemon chooses where none is named."""
+        return self.auto_select or self.selected == ""
 
 
 def first_chat_model(models: Sequence[Model]) -> Model | None:

@@ -4,17 +4,23 @@ import asyncio
 import logging
 import threading
 
-from devsynthd.catalog.cache import Cached, CacheFile
+from devsynthd.catalog.cache import Cache, Cached
 from devsynthd.catalog.catalog import Catalog
 
 logger = logging.getLogger(__name__)
 
 
-class Keeper:
-    """Keeps the cache file up to date with *catalog*; many changes in a row are one write."""
+def recall(catalog: Catalog, cached: Cached | None) -> None:
+    """Let *catalog* start with what was kept, if there is a list among it."""
+    if cached and cached.listing and cached.fetched_at is not None:
+        catalog.recall(cached.listing, cached.fetched_at)
 
-    def __init__(self, catalog: Catalog, file: CacheFile) -> None:
-        self._catalog, self._file = catalog, file
+
+class Keeper:
+    """Keeps *cache* up to date with *catalog*; many changes in a row are one write."""
+
+    def __init__(self, catalog: Catalog, cache: Cache) -> None:
+        self._catalog, self._cache = catalog, cache
         self._kept = -1
         self._failed = False
         self._writing = threading.Lock()
@@ -48,17 +54,17 @@ class Keeper:
             if cached.generation < self._written:
                 return
             try:
-                self._file.write(cached)
+                self._cache.write(cached)
             except OSError as exc:
-                self._complain(exc)
+                self._complain(cached, exc)
             else:
                 self._written, self._failed = cached.generation, False
 
-    def _complain(self, exc: OSError) -> None:
+    def _complain(self, cached: Cached, exc: OSError) -> None:
         if not self._failed:
             logger.warning(
                 "cannot write the cache file %s (%s): the list will not survive a restart",
-                self._file.path,
+                self._cache.path(cached.origin),
                 exc.strerror,
             )
         self._failed = True

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from devsynthd.catalog.catalog import Catalog
 from devsynthd.catalog.pace import Pace
-from devsynthd.upstream.base import Upstream
+from devsynthd.upstream.upstreams import Upstreams
 from devsynthd.wire.errors import DevsynthError, Internal
 
 logger = logging.getLogger(__name__)
@@ -43,7 +43,7 @@ class Poller:
 
     def __init__(
         self,
-        upstream: Upstream,
+        upstreams: Upstreams,
         catalog: Catalog,
         pace: Pace,
         presence: Presence,
@@ -52,7 +52,7 @@ class Poller:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._upstream, self._catalog, self._pace = upstream, catalog, pace
+        self._upstreams, self._catalog, self.pace = upstreams, catalog, pace
         self._presence, self._tasks, self._wake, self._clock = presence, tasks, wake, clock
         self._flight: asyncio.Task[None] | None = None
         self._ended_at: float | None = None
@@ -67,13 +67,13 @@ class Poller:
         """Whether the last poll is longer ago than polling at its usual pace would leave it."""
         if self._ended_at is None:
             return False
-        return self._clock() - self._ended_at > LATE_INTERVALS * self._pace.interval_s
+        return self._clock() - self._ended_at > LATE_INTERVALS * self.pace.interval_s
 
     async def run(self) -> None:
         """Poll until cancelled."""
         while True:
             await self.refresh()
-            delay_s = self._pace.delay_s(
+            delay_s = self.pace.delay_s(
                 self._catalog.failures,
                 self._presence.idle_for_s(),
                 random.random(),  # noqa: S311 - spreads polls, protects nothing
@@ -85,7 +85,7 @@ class Poller:
 
     def connected(self, connections: int) -> None:
         """Note how many clients there are; after an idle pause the first one starts a poll."""
-        was_idle = self._pace.is_idle(self._presence.idle_for_s())
+        was_idle = self.pace.is_idle(self._presence.idle_for_s())
         self._presence.connected(connections)
         if was_idle and connections:
             self._wake.set()
@@ -98,12 +98,16 @@ class Poller:
 
     async def refresh(self) -> None:
         """Ask the upstream now, or wait for the answer that somebody else is waiting for."""
-        await asyncio.shield(self.refresh_soon())
+        flight: asyncio.Task[None] | None = self.refresh_soon()
+        while flight is not None:
+            await asyncio.wait({flight})
+            # Another upstream may have taken the place of the one that was asked.
+            flight = self._flight if flight.cancelled() else None
 
     async def refresh_anew(self) -> None:
         """Ask the upstream from now on: an answer under way may tell what was a moment ago."""
         if self._flight is not None:
-            await asyncio.shield(self._flight)
+            await self.refresh()
         await self.refresh()
 
     async def probe(self, limit_s: float) -> None:
@@ -119,14 +123,35 @@ class Poller:
         if self._flight is None and self.has_polled:
             self._tasks.create_task(self.probe(FRESH_S))
 
+    def restart(self, *, anew: bool) -> None:
+        """Ask the upstream that is in force now at once, instead of one that was until now.
+
+        *anew*: it is another one, of which no poll has told anything yet.
+        """
+        self._give_up()
+        if anew:
+            self._ended_at = None
+        self.refresh_soon()
+        self._wake.set()  # so that the next delay follows from what it is like
+
+    def poll_soon(self) -> None:
+        """Have the next scheduled poll happen now."""
+        self._wake.set()
+
     def close(self) -> None:
         """Give up the poll under way."""
-        if self._flight is not None:
-            self._flight.cancel()
+        self._give_up()
+
+    def _give_up(self) -> None:
+        flight, self._flight = self._flight, None
+        if flight is not None:
+            flight.cancel()
 
     async def _poll(self) -> None:
+        upstream = self._upstreams.current
         try:
-            listing = await self._upstream.models()
+            with self._upstreams.use(upstream):
+                listing = await upstream.models()
         except DevsynthError as exc:
             self._finish()
             self._catalog.fail(exc)

@@ -15,6 +15,11 @@ class Turns:
         self.queue: FairQueue[Hashable, Hashable] = FairQueue(max_running, limit)
         self._calls: dict[Hashable, asyncio.Future[None]] = {}
 
+    def resize(self, max_running: int, limit: int) -> None:
+        """Change both limits; turns that are taken already last."""
+        self.queue.max_running, self.queue.limit = max_running, limit
+        self._start()
+
     @asynccontextmanager
     async def turn(self, client: Hashable, ticket: Hashable) -> AsyncIterator[None]:
         """Wait for the turn of *ticket*, keep it while inside, and pass it on at the end.

@@ -9,16 +9,20 @@ from devsynthd.service.generation import GenerationService
 from devsynthd.service.managing import ManagingService
 from devsynthd.service.models import ModelsService
 from devsynthd.service.register import Register
+from devsynthd.service.settings import SettingsService
 from devsynthd.service.status import StatusService
 from devsynthd.wire.errors import BadRequest, Cancelled
 from devsynthd.wire.requests import (
     AnyRequest,
     Cancel,
+    ConfigGet,
+    ConfigSet,
     Download,
     Generate,
     List,
     Load,
     Ping,
+    Reload,
     Select,
     Shutdown,
     Status,
@@ -42,15 +46,16 @@ class Answers:
         models: ModelsService,
         generation: GenerationService,
         managing: ManagingService,
+        settings: SettingsService,
         turns: Turns,
         register: Register,
         stop: Callable[[float | None], None],
     ) -> None:
         self._status, self._models, self._generation = status, models, generation
-        self._managing = managing
+        self._managing, self._settings = managing, settings
         self._turns, self._register, self._stop = turns, register, stop
 
-    def answer(  # noqa: C901, PLR0911 - one case a request
+    def answer(  # noqa: C901, PLR0911, PLR0912 - one case a request
         self, request: AnyRequest, call: Call
     ) -> AnyResult | Work:
         """Return the result of *request* if it is known at once, else the work that leads to it.
@@ -80,6 +85,12 @@ class Answers:
                 return self._managing.download(request, call)
             case Cancel():
                 return self._cancel(request, call)
+            case ConfigGet():
+                return self._settings.get(request)
+            case ConfigSet():
+                return self._settings.set(request)
+            case Reload():
+                return self._settings.reload()
             case Shutdown():
                 self._stop(request.grace)
                 return Empty()

@@ -57,11 +57,16 @@ class GenerationService:
         return await self._ask(route, request, call, defaults)
 
     async def _ask(
-        self, route: Route, request: Generate, call: Call, defaults: Defaults
+        self, found: Route, request: Generate, call: Call, defaults: Defaults
     ) -> Completion:
-        call.model = route.model
+        call.model = found.model
         call.position = lambda: self._turns.queue.position(call)
-        async with self._turns.turn(call.client, call):
+        wait_until = call.received_at + request.wait
+        async with (
+            self._turns.turn(call.client, call),
+            self._routing.taken(found, request, wait_until) as route,
+        ):
+            call.model = route.model
             delivery = Delivery(call, stream=request.stream)
             chat = chat_for(request, route.model, defaults)
             try:

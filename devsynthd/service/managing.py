@@ -2,13 +2,16 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
 from devsynthd.catalog.catalog import Catalog
 from devsynthd.catalog.choice import is_listed, require_listed
 from devsynthd.catalog.poller import Poller
 from devsynthd.service.call import Call
-from devsynthd.upstream.base import Job, Manager, Upstream
+from devsynthd.upstream.base import Job, Manager
+from devsynthd.upstream.upstreams import Upstreams
 from devsynthd.wire.errors import BadRequest, DevsynthError, NotSupported, UpstreamError
 from devsynthd.wire.objects import Model
 from devsynthd.wire.requests import Download, Load, Unload
@@ -23,12 +26,12 @@ _FAILED = "failed"
 
 
 class ManagingService:
-    """Has *upstream* load and unload models, one thing at a time for each model."""
+    """Has the upstream load and unload models, one thing at a time for each model."""
 
     def __init__(
-        self, upstream: Upstream, catalog: Catalog, poller: Poller, tasks: asyncio.TaskGroup
+        self, upstreams: Upstreams, catalog: Catalog, poller: Poller, tasks: asyncio.TaskGroup
     ) -> None:
-        self._upstream, self._catalog, self._poller = upstream, catalog, poller
+        self._upstreams, self._catalog, self._poller = upstreams, catalog, poller
         self._tasks = tasks
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -54,8 +57,8 @@ class ManagingService:
             return exc
 
     async def _load(self, request: Load) -> LoadOutcome:
-        async with self._lock(request.model):
-            manager, model = await self._listed(request.model)
+        async with self._lock(request.model), self._manager() as manager:
+            model = self._listed(request.model)
             length = None if request.context_length is None else int(request.context_length)
             if model.loaded:
                 return _already_loaded(model, length)
@@ -77,8 +80,8 @@ class ManagingService:
     async def unload(self, request: Unload, call: Call) -> UnloadOutcome:
         """Unload one instance, or all those of a model."""
         call.model = request.model
-        async with self._lock(request.model):
-            manager, model = await self._listed(request.model)
+        async with self._lock(request.model), self._manager() as manager:
+            model = self._listed(request.model)
             ids = [instance.id for instance in model.instances]
             if request.model != model.id:
                 ids = [request.model]
@@ -92,13 +95,13 @@ class ManagingService:
     async def download(self, request: Download, call: Call) -> DownloadOutcome:
         """Download a model and wait until it is there, or until somebody pauses it."""
         call.model, call.state = request.model, "downloading"
-        manager = await self._manager()
-        job = await manager.download(request.model, request.quantization)
-        while job.status == _UNDER_WAY and job.id is not None:
-            if request.progress:
-                call.progress(_fraction(job))
-            await asyncio.sleep(WATCH_S)
-            job = await manager.job(job.id)
+        async with self._manager() as manager:
+            job = await manager.download(request.model, request.quantization)
+            while job.status == _UNDER_WAY and job.id is not None:
+                if request.progress:
+                    call.progress(_fraction(job))
+                await asyncio.sleep(WATCH_S)
+                job = await manager.job(job.id)
         if job.status == _FAILED:
             raise UpstreamError(
                 f"{self._catalog.origin.address} could not download {request.model}:"
@@ -116,27 +119,34 @@ class ManagingService:
             lock = self._locks[name] = asyncio.Lock()
         return lock
 
-    async def _listed(self, name: str) -> tuple[Manager, Model]:
-        """Return the model that *name* or its instance belongs to, from a list just fetched.
+    def _listed(self, name: str) -> Model:
+        """Return the model that *name* or its instance belongs to.
 
         Raises:
-            DevsynthError: It is not there, or this upstream cannot manage models.
+            ModelNotFound: There is none.
         """
-        manager = await self._manager()
         models = self._catalog.view.models or ()
         require_listed(name, models, self._catalog.origin.address)
-        return manager, next(model for model in models if is_listed(name, [model]))
+        return next(model for model in models if is_listed(name, [model]))
 
-    async def _manager(self) -> Manager:
+    @asynccontextmanager
+    async def _manager(self) -> AsyncIterator[Manager]:
+        """Give what manages models at the upstream, whose list has just been fetched.
+
+        Raises:
+            DevsynthError: The upstream does not answer, or cannot manage models.
+        """
         await self._poller.refresh()
         if self._catalog.error is not None:
             raise self._catalog.error
-        if self._upstream.manager is None:
+        upstream = self._upstreams.current
+        if upstream.manager is None:
             raise NotSupported(
                 f"{self._catalog.origin.address} has no way to load, unload or download models",
                 hint="LM Studio can since version 0.4.0; in an older one, use its own window.",
             )
-        return self._upstream.manager
+        with self._upstreams.use(upstream):
+            yield upstream.manager
 
 
 def _already_loaded(model: Model, context_length: int | None) -> LoadOutcome:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 from msgspec.structs import replace
@@ -11,9 +11,13 @@ from devsynthd.catalog.catalog import Catalog
 from devsynthd.catalog.choice import is_listed, require_listed
 from devsynthd.catalog.poller import Poller
 from devsynthd.service.call import Call
-from devsynthd.wire.errors import UpstreamUnavailable
+from devsynthd.settings.configuration import Configuration
+from devsynthd.settings.report import CHOSEN_AUTOMATICALLY, hider
+from devsynthd.settings.schema import BY_KEY
+from devsynthd.settings.sources import Loaded
+from devsynthd.wire.errors import ConfigInvalid, UpstreamUnavailable
 from devsynthd.wire.objects import Model, Warn
-from devsynthd.wire.requests import List, Select
+from devsynthd.wire.requests import List, Select, Value
 from devsynthd.wire.results import Models, Selected
 
 IDLE_REFRESH_S = 1.0
@@ -22,9 +26,9 @@ IDLE_REFRESH_S = 1.0
 class ModelsService:
     """Answers from the catalog, and has it refreshed where the request or its age asks for it."""
 
-    def __init__(self, catalog: Catalog, poller: Poller, *, connect_timeout_s: float) -> None:
+    def __init__(self, catalog: Catalog, poller: Poller, configuration: Configuration) -> None:
         self._catalog, self._poller = catalog, poller
-        self._connect_timeout_s = connect_timeout_s
+        self._configuration = configuration
 
     # list ----------------------------------------------------------------------------------
 
@@ -50,7 +54,7 @@ class ModelsService:
         if request.refresh or request.max_age is not None:
             await self._poller.refresh()
         elif self._catalog.age_s is None:
-            await self._poller.probe(self._connect_timeout_s)
+            await self._poller.probe(self._configuration.settings.llm_connect_timeout)
         else:
             await self._poller.probe(IDLE_REFRESH_S)
         return self._answer(request)
@@ -96,43 +100,82 @@ class ModelsService:
 
     def select(self, request: Select) -> Selected | Coroutine[Any, Any, Selected]:
         """Set which model answers from now on; one that is not known is looked for first."""
-        if request.model is None or request.force or self._lists(request.model):
-            return self._select(request)
-        return self._look_and_select(request)
+        is_known = request.model is None or request.force or self._lists(request.model)
+        if is_known and not request.persist:
+            return self._selected(request, self._catalog.wishes.named)
+        return self._look_and_select(request, is_known=is_known)
 
-    async def _look_and_select(self, request: Select) -> Selected:
-        await self._poller.probe(self._connect_timeout_s)
-        return self._select(request)
+    async def _look_and_select(self, request: Select, *, is_known: bool) -> Selected:
+        if not is_known:
+            await self._poller.probe(self._configuration.settings.llm_connect_timeout)
+            self._require_listed(request.model or "")
+        previous = self._catalog.wishes.named
+        if not request.persist:
+            return self._selected(request, previous)
+        wanted = settings_of_selection(request.model)
+        loaded = self._configuration.loaded
+        try:
+            await self._configuration.write(needed_edits(wanted, loaded.in_file))
+        except ConfigInvalid as exc:
+            warning = Warn("not_persisted", f"it holds until the daemon ends: {exc}")
+            return self._selected(request, previous, warning)
+        warnings = _hidden(wanted, self._configuration.loaded)
+        return self._selected(request, previous, *warnings, persisted=True)
 
-    def _select(self, request: Select) -> Selected:
+    def _selected(
+        self, request: Select, previous: str | None, *warnings: Warn, persisted: bool = False
+    ) -> Selected:
+        """Put the selection in force: after what was written, which would end an older one."""
         catalog = self._catalog
-        models, wishes = catalog.view.models, catalog.wishes
-        if request.model is not None and not request.force:
-            if models is None:
-                raise catalog.error or UpstreamUnavailable(
-                    f"{catalog.origin.address} has not told its models yet",
-                    hint="try again, or select without the check: --force",
-                )
-            require_listed(request.model, models, catalog.origin.address)
-        auto = wishes.auto or request.model is None
-        configured = wishes.configured if request.model else ""
-        catalog.wish(replace(wishes, selected=request.model, configured=configured, auto=auto))
-        warnings = []
-        if request.persist:
-            warnings.append(
-                Warn("not_persisted", "held until the daemon ends: settings are not written yet")
-            )
+        catalog.wish(replace(catalog.wishes, selected=request.model or CHOSEN_AUTOMATICALLY))
         if request.model is not None and not self._lists(request.model):
-            warnings.append(Warn("not_listed", f"{request.model} is not in the list"))
+            warnings = (*warnings, Warn("not_listed", f"{request.model} is not in the list"))
         return Selected(
             selection=catalog.view.selection,
-            previous=wishes.named,
-            persisted=False,
-            warnings=tuple(warnings),
+            previous=previous,
+            persisted=persisted,
+            warnings=warnings,
         )
+
+    def _require_listed(self, name: str) -> None:
+        models, catalog = self._catalog.view.models, self._catalog
+        if models is None:
+            raise catalog.error or UpstreamUnavailable(
+                f"{catalog.origin.address} has not told its models yet",
+                hint="try again, or select without the check: --force",
+            )
+        require_listed(name, models, catalog.origin.address)
 
     def _lists(self, name: str) -> bool:
         return is_listed(name, self._catalog.view.models or ())
+
+
+def settings_of_selection(model: str | None) -> dict[str, Value]:
+    """Return the settings with which *model* is selected after a restart; null: automatically."""
+    if model is not None:
+        return {"llm_model": model}
+    return {"llm_model": "", "llm_auto_select_model": True}
+
+
+def needed_edits(wanted: Mapping[str, Value], in_file: Mapping[str, Value]) -> dict[str, Value]:
+    """Return those of *wanted* that must be written; for what is not there the default will do."""
+    return {
+        key: value
+        for key, value in wanted.items()
+        if in_file.get(key, BY_KEY[key].default) != value
+    }
+
+
+def _hidden(wanted: Mapping[str, Value], loaded: Loaded) -> tuple[Warn, ...]:
+    """Return a warning for each of *wanted* that something hides, although it is in the file."""
+    return tuple(
+        Warn(
+            "env_override",
+            f"it holds until the daemon ends; from the next start on {hider(key, loaded)} hides it",
+        )
+        for key, value in wanted.items()
+        if getattr(loaded.settings, key) != value
+    )
 
 
 def filtered(models: tuple[Model, ...], request: List) -> tuple[Model, ...]:

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 from msgspec import Struct
 
@@ -11,6 +11,7 @@ from devsynthd.catalog.catalog import Catalog
 from devsynthd.catalog.choice import answering_model, is_listed, require_listed
 from devsynthd.catalog.poller import FRESH_S, Poller
 from devsynthd.upstream.base import Upstream
+from devsynthd.upstream.upstreams import Upstreams
 from devsynthd.wire.errors import ModelNotFound, UpstreamUnavailable
 from devsynthd.wire.requests import Generate
 
@@ -26,20 +27,19 @@ class Route(Struct, frozen=True):
 class Routing:
     """Finds routes by what the catalog knows, and has it look again where that is not enough.
 
-    *stand_in* is the embedded engine where the settings let it stand in, else none.
+    *connect_timeout_s* is asked whenever it is needed: it can change.
     """
 
     def __init__(
         self,
-        upstream: Upstream,
-        stand_in: Upstream | None,
+        upstreams: Upstreams,
         catalog: Catalog,
         poller: Poller,
         *,
-        connect_timeout_s: float,
+        connect_timeout_s: Callable[[], float],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._upstream, self._stand_in = upstream, stand_in
+        self._upstreams = upstreams
         self._catalog, self._poller = catalog, poller
         self._connect_timeout_s, self._clock = connect_timeout_s, clock
 
@@ -51,7 +51,8 @@ class Routing:
         """
         await self._await_upstream(wait_until)
         if self._catalog.reachable:
-            return Route(self._upstream, await self._model(request))
+            model = await self._model(request)
+            return Route(self._upstreams.current, model)
         return self._fallback(request)
 
     async def find_again(
@@ -67,6 +68,22 @@ class Routing:
             raise failure
         return await self.find(request, wait_until)
 
+    @contextlib.asynccontextmanager
+    async def taken(
+        self, route: Route, request: Generate, wait_until: float
+    ) -> AsyncIterator[Route]:
+        """Give *route*, and keep whoever answers there open while inside.
+
+        It is found anew if other settings came into force while *request* waited for its turn.
+
+        Raises:
+            DevsynthError: As ``find``.
+        """
+        while route.upstream not in (self._upstreams.current, self._upstreams.stand_in):
+            route = await self.find(request, wait_until)
+        with self._upstreams.use(route.upstream):
+            yield route
+
     def outdated(self) -> None:
         """Have the list refreshed: the upstream answered as if it were another one."""
         self._poller.refresh_soon()
@@ -78,12 +95,12 @@ class Routing:
 
     async def _await_upstream(self, wait_until: float) -> None:
         if not self._catalog.reachable:
-            await self._poller.probe(self._connect_timeout_s)
+            await self._poller.probe(self._connect_timeout_s())
         while not self._catalog.reachable and (left_s := wait_until - self._clock()) > 0:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(min(FRESH_S, left_s)):
                     await self._catalog.change()
-            await self._poller.probe(min(self._connect_timeout_s, left_s))
+            await self._poller.probe(min(self._connect_timeout_s(), left_s))
 
     async def _model(self, request: Generate) -> str:
         address = self._catalog.origin.address
@@ -105,8 +122,9 @@ class Routing:
         named = request.model or self._catalog.wishes.named
         may_stand_in = request.fallback is not False and named in (None, name)
         # A server that is slow to answer the very first poll is not one that is not there.
-        if self._stand_in and may_stand_in and self._poller.has_polled:
-            return Route(self._stand_in, name, fallback=True)
+        stand_in = self._upstreams.stand_in
+        if stand_in and may_stand_in and self._poller.has_polled:
+            return Route(stand_in, name, fallback=True)
         raise self._catalog.error or UpstreamUnavailable(
             f"{self._catalog.origin.address} has not answered yet",
             hint="try again, or give the request more time with `wait`",

@@ -3,8 +3,10 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from devsynthd.upstream.base import Chat, Delta, Ending, Listing
-from devsynthd.upstream.engine import Endpoint, Engine, EngineConfig
+from devsynthd.upstream.engine import MODEL_NAME, Endpoint, Engine
 from devsynthd.upstream.http import Timeouts
 from devsynthd.upstream.openai import OpenAIUpstream
 from devsynthd.upstream.relay import Relay
@@ -12,12 +14,13 @@ from devsynthd.wire.objects import Instance, Model
 
 
 class EmbeddedUpstream:
-    """Speaks to *engine* as to any server, and has it started when somebody asks for an answer."""
+    """Speaks to *engine* as to any server, and has it started when somebody asks for an answer.
 
-    def __init__(
-        self, engine: Engine, config: EngineConfig, *, timeouts: Timeouts, max_threads: int
-    ) -> None:
-        self._engine, self._config = engine, config
+    Its one model is known as *name*.
+    """
+
+    def __init__(self, engine: Engine, name: str, *, timeouts: Timeouts, max_threads: int) -> None:
+        self._engine, self._name = engine, name
         self._timeouts, self._max_threads = timeouts, max_threads
         self._endpoint: Endpoint | None = None
         self._server: OpenAIUpstream | None = None
@@ -33,17 +36,19 @@ class EmbeddedUpstream:
 
     async def models(self) -> Listing:
         """Return the one model; it is loaded while the engine runs."""
-        config, running = self._config, self._engine.running
+        config, running = self._engine.config, self._engine.running
+        if config is None:
+            return Listing("embedded", ())
         return Listing(
             "embedded",
             (
                 Model(
-                    id=config.alias,
+                    id=self._name,
                     name=config.model_path.stem,
                     owner="embedded",
                     kind="llm",
                     loaded=running,
-                    instances=(Instance(config.alias, config.context_length),) if running else (),
+                    instances=(Instance(self._name, config.context_length),) if running else (),
                     context_length=config.context_length if running else None,
                     format="gguf",
                     size_bytes=_size(config.model_path),
@@ -54,13 +59,14 @@ class EmbeddedUpstream:
     async def chat(self, chat: Chat, relay: Relay[Delta], sent: Callable[[], None]) -> Ending:
         """Answer *chat*; starting the engine comes before it is *sent*."""
         async with self._engine.lease() as endpoint:
-            return await (await self._server_at(endpoint)).chat(chat, relay, sent)
+            server = await self._server_at(endpoint)
+            ending = await server.chat(replace(chat, model=MODEL_NAME), relay, sent)
+        return replace(ending, model=self._name)
 
     async def close(self) -> None:
-        """Hang up and end the engine."""
+        """Hang up; the engine itself is left to whoever made it."""
         if self._server is not None:
             await self._server.close()
-        await self._engine.stop()
 
     async def _server_at(self, endpoint: Endpoint) -> OpenAIUpstream:
         """Return the client of *endpoint*: each start of the engine has another port and key."""

@@ -12,7 +12,12 @@ from msgspec import Struct
 
 from devsynthd.upstream import engine_process
 from devsynthd.upstream.engine_child import Child, run_child
-from devsynthd.wire.errors import DevsynthError, UpstreamTimeout, UpstreamUnavailable
+from devsynthd.wire.errors import (
+    DevsynthError,
+    ModelLoadFailed,
+    UpstreamTimeout,
+    UpstreamUnavailable,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -20,14 +25,14 @@ COMMAND = (sys.executable, "-P", engine_process.__file__)
 """The child. -P: its own folder, full of our modules' names, is no place to import from."""
 
 
-class EngineConfig(Struct, frozen=True):
-    """What to run.
+MODEL_NAME = "local_model"
+"""What the child calls its one model; clients may know it by another name."""
 
-    *alias* is the model's name, *context_length* in tokens, *threads* 0: as many as cores.
-    """
+
+class EngineConfig(Struct, frozen=True):
+    """What to run: *context_length* is in tokens, *threads* 0 means as many as cores."""
 
     model_path: Path
-    alias: str
     context_length: int
     threads: int
 
@@ -45,19 +50,21 @@ class Endpoint(Struct, frozen=True):
 class Engine:
     """Runs llama.cpp in a child process while somebody needs it.
 
-    All of it happens on one event loop; *on_change* is called there whenever ``running`` changed.
+    *config* null: there is nothing to run, and nobody may need it. All of it happens on one event
+    loop; *on_change* is called there whenever ``running`` changed.
     """
 
     def __init__(
         self,
-        config: EngineConfig,
+        config: EngineConfig | None,
         *,
         idle_timeout_s: float,
         on_change: Callable[[], None] = lambda: None,
         start_timeout_s: float = 300.0,
         command: Sequence[str] = COMMAND,
     ) -> None:
-        self._config, self._command = config, command
+        self._config = self._wanted = config
+        self._command = command
         self._idle_timeout_s, self._start_timeout_s = idle_timeout_s, start_timeout_s
         self._on_change = on_change
         self._run: _Run | None = None
@@ -69,6 +76,11 @@ class Engine:
     def running(self) -> bool:
         """Whether it answers now."""
         return self._run is not None and self._run.answering
+
+    @property
+    def config(self) -> EngineConfig | None:
+        """What it runs, now or from its next start on."""
+        return self._config
 
     @property
     def pid(self) -> int | None:
@@ -94,8 +106,14 @@ class Engine:
         finally:
             self._leases -= 1
             if not self._leases:
-                loop = asyncio.get_running_loop()
-                self._idle_timer = loop.call_later(self._idle_timeout_s, self._end_run)
+                self._idle()
+
+    def configure(self, config: EngineConfig | None, *, idle_timeout_s: float) -> None:
+        """Run *config* from now on, or nothing; who uses the engine finishes with what it has."""
+        is_same = (config, idle_timeout_s) == (self._wanted, self._idle_timeout_s)
+        self._wanted, self._idle_timeout_s = config, idle_timeout_s
+        if not self._leases and not is_same:
+            self._idle()
 
     async def stop(self) -> None:
         """End the child process, whoever still uses it, and wait until it is gone.
@@ -107,6 +125,16 @@ class Engine:
         self._end_run()
         if self._tasks:
             await asyncio.wait(self._tasks.values())
+
+    def _idle(self) -> None:
+        """Take up another configuration, or count the time without use from now on."""
+        self._cancel_idle_timer()
+        if self._wanted != self._config:
+            self._config = self._wanted
+            self._end_run()
+        elif self._run is not None:
+            loop = asyncio.get_running_loop()
+            self._idle_timer = loop.call_later(self._idle_timeout_s, self._end_run)
 
     def _cancel_idle_timer(self) -> None:
         if self._idle_timer is not None:
@@ -155,9 +183,13 @@ class Engine:
 
     async def _load(self, child: Child) -> Endpoint:
         config, api_key = self._config, secrets.token_urlsafe(32)
+        if config is None:
+            raise ModelLoadFailed(
+                "the embedded engine is switched off", hint="embedded_enabled switches it on"
+            )
         order = engine_process.Order(
             model_path=str(config.model_path),
-            alias=config.alias,
+            alias=MODEL_NAME,
             context_length=config.context_length,
             threads=config.threads,
             api_key=api_key,

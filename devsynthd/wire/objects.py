@@ -4,10 +4,11 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-from devsynthd.wire.requests import RequestId
+from devsynthd.wire.requests import RequestId, Value
 
 Provider = Literal["lmstudio", "openai", "embedded"]
 Api = Literal["lmstudio-v1", "lmstudio-v0", "openai", "embedded"]
+SettingSource = Literal["selected", "flag", "env", "file", "default"]
 RequestState = Literal[
     "queued", "waiting", "loading", "downloading", "streaming", "done", "failed", "cancelled"
 ]
@@ -123,6 +124,17 @@ class ConfigStatus(Struct, frozen=True, kw_only=True):
     valid: bool
     error: str | None
     overrides: tuple[str, ...]
+
+
+class SettingInfo(Struct, frozen=True, kw_only=True):
+    """A setting in force and where it comes from; a secret is masked, or empty if it is unset."""
+
+    key: str
+    value: Value
+    source: SettingSource
+    default: Value
+    description: str
+    secret: bool
 
 
 class ModelCounts(Struct, frozen=True):

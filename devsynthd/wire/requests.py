@@ -20,6 +20,7 @@ IdOnWire = (
 Count = Annotated[float, Meta(ge=0, le=MAX_SAFE_INTEGER, multiple_of=1)]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 ModelId = Annotated[str, Meta(min_length=1, max_length=1024)]
+SettingKey = Annotated[str, Meta(min_length=1, max_length=128)]
 
 Value = str | int | float | bool
 """A value of a setting."""
@@ -155,13 +156,47 @@ class Cancel(Request, frozen=True, kw_only=True, tag="cancel"):
     request: Count | None = None
 
 
+class ConfigGet(Request, frozen=True, kw_only=True, tag="config_get"):
+    """Ask for one setting, or with null for all: its value, and where that comes from."""
+
+    key: SettingKey | None = None
+
+
+class ConfigSet(Request, frozen=True, kw_only=True, tag="config_set"):
+    """Write a setting to the config file: typed, or text as in the environment; null unsets it."""
+
+    key: SettingKey
+    value: Value | None
+
+    def __repr__(self) -> str:
+        return f"ConfigSet(key={self.key!r}, value=...)"  # it may be a secret
+
+
+class Reload(Request, frozen=True, kw_only=True, tag="reload"):
+    """Have the daemon read its config file now."""
+
+
 class Shutdown(Request, frozen=True, kw_only=True, tag="shutdown"):
     """Have the daemon drain and exit. *grace* is in seconds; null: the setting."""
 
     grace: Seconds | None = None
 
 
-AnyRequest = Ping | Status | List | Select | Generate | Load | Unload | Download | Cancel | Shutdown
+AnyRequest = (
+    Ping
+    | Status
+    | List
+    | Select
+    | Generate
+    | Load
+    | Unload
+    | Download
+    | Cancel
+    | ConfigGet
+    | ConfigSet
+    | Reload
+    | Shutdown
+)
 
 REQUEST_TYPES: dict[str, type[Request]] = {
     str(cls.__struct_config__.tag): cls for cls in get_args(AnyRequest)

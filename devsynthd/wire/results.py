@@ -9,13 +9,15 @@ from devsynthd.wire.objects import (
     QueueStatus,
     RequestInfo,
     Selection,
+    SettingInfo,
+    SettingSource,
     Source,
     Timing,
     Totals,
     Usage,
     Warn,
 )
-from devsynthd.wire.requests import ToolCall
+from devsynthd.wire.requests import ToolCall, Value
 
 
 class Limits(Struct, frozen=True):
@@ -119,6 +121,33 @@ class CancelOutcome(Struct, frozen=True):
     cancelled: bool
 
 
+class SettingsReport(Struct, frozen=True, kw_only=True):
+    """Answer to ``config_get``, in the order of the file."""
+
+    settings: tuple[SettingInfo, ...]
+
+
+class SettingOutcome(Struct, frozen=True, kw_only=True):
+    """Answer to ``config_set``.
+
+    *value* is what the file says now, null if nothing; *effective* is what is in force and
+    *source* where that comes from. A secret is masked.
+    """
+
+    key: str
+    value: Value | None
+    effective: Value
+    source: SettingSource
+    warnings: tuple[Warn, ...]
+
+
+class ReloadOutcome(Struct, frozen=True, kw_only=True):
+    """Answer to ``reload``: the keys whose values in force are others now."""
+
+    config_generation: int
+    changed: tuple[str, ...]
+
+
 class Empty(Struct, frozen=True):
     """Answer of an op that has nothing to tell."""
 
@@ -133,6 +162,9 @@ AnyResult = (
     | UnloadOutcome
     | DownloadOutcome
     | CancelOutcome
+    | SettingsReport
+    | SettingOutcome
+    | ReloadOutcome
     | Empty
 )
 
@@ -146,6 +178,9 @@ RESULT_TYPES: dict[str, type[AnyResult]] = {
     "unload": UnloadOutcome,
     "download": DownloadOutcome,
     "cancel": CancelOutcome,
+    "config_get": SettingsReport,
+    "config_set": SettingOutcome,
+    "reload": ReloadOutcome,
     "shutdown": Empty,
 }
 """The result of each op, by the op's name on the wire."""

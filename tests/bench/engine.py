@@ -81,7 +81,7 @@ def report(what: str, figure: float, reference: float, unit: str) -> None:
 
 async def measure(folder: Path) -> None:
     """Start an engine and a daemon that uses it, and print the table."""
-    config = EngineConfig(find_weights("", demo_allowed=True), "local_model", 4096, 0)
+    config = EngineConfig(find_weights("", demo_allowed=True), 4096, 0)
     engine = Engine(config, idle_timeout_s=3600)
     async with engine.lease() as endpoint:
         await asyncio.to_thread(compare, folder, endpoint)

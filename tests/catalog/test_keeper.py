@@ -4,7 +4,7 @@ import asyncio
 import threading
 from pathlib import Path
 
-from devsynthd.catalog.cache import Cached, CacheFile
+from devsynthd.catalog.cache import Cache, Cached
 from devsynthd.catalog.catalog import Catalog, Origin
 from devsynthd.catalog.choice import Wishes
 from devsynthd.catalog.keeper import Keeper
@@ -15,11 +15,11 @@ ORIGIN = Origin("openai", "http://upstream")
 LISTING = Listing("openai", (Model(id="m", name="m"),))
 
 
-class SlowFile(CacheFile):
-    """A cache file whose first write takes until the test lets it end."""
+class SlowCache(Cache):
+    """A cache whose first write takes until the test lets it end."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, ORIGIN)
+        super().__init__(folder)
         self.begun, self.may_end = threading.Event(), threading.Event()
 
     def write(self, cached: Cached) -> None:
@@ -30,12 +30,12 @@ class SlowFile(CacheFile):
 
 
 def catalog() -> Catalog:
-    wishes = Wishes(selected=None, configured="", auto=True, stand_in="local_model")
+    wishes = Wishes(selected=None, configured="", auto_select=True, stand_in="local_model")
     return Catalog(ORIGIN, wishes, engine=False, generation=1)
 
 
 def test_a_write_that_takes_long_does_not_overtake_the_last_one(tmp_path: Path) -> None:
-    file, models = SlowFile(tmp_path), catalog()
+    file, models = SlowCache(tmp_path), catalog()
 
     async def run() -> None:
         keeper = Keeper(models, file)
@@ -50,6 +50,6 @@ def test_a_write_that_takes_long_does_not_overtake_the_last_one(tmp_path: Path) 
 
     asyncio.run(run())
 
-    kept = file.read()
+    kept = file.read(ORIGIN)
     assert kept is not None
     assert (kept.generation, kept.listing) == (models.generation, LISTING)

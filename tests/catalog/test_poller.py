@@ -12,6 +12,7 @@ from devsynthd.catalog.pace import IDLE_AFTER_S, Pace
 from devsynthd.catalog.poller import FRESH_S, Poller, Presence
 from devsynthd.upstream.base import Chat, Delta, Ending, Listing
 from devsynthd.upstream.relay import Relay
+from devsynthd.upstream.upstreams import Upstreams
 from devsynthd.wire.errors import UpstreamUnavailable
 from devsynthd.wire.objects import Model
 
@@ -61,12 +62,13 @@ class Setup:
 
     def __init__(self, tasks: asyncio.TaskGroup) -> None:
         self.clock, self.upstream, self.wake = Clock(), Lister(), asyncio.Event()
-        wishes = Wishes(selected=None, configured="", auto=True, stand_in="local_model")
+        wishes = Wishes(selected=None, configured="", auto_select=True, stand_in="local_model")
         self.catalog = Catalog(
             Origin("openai", "http://upstream"), wishes, engine=False, generation=1
         )
+        self.upstreams = Upstreams(self.upstream, None, tasks)
         self.poller = Poller(
-            self.upstream,
+            self.upstreams,
             self.catalog,
             Pace(5, 60),
             Presence(self.clock),
@@ -172,5 +174,57 @@ def test_the_generation_grows_only_when_something_changes() -> None:
                 await here.poller.refresh()
                 seen.append(here.catalog.generation)
             assert seen == [2, 2, 3, 3, 4]
+
+    asyncio.run(run())
+
+
+def test_whoever_waits_for_an_upstream_that_is_replaced_gets_the_answer_of_the_new_one() -> None:
+    async def run() -> None:
+        async with setup() as here:
+            here.upstream.may_answer.clear()
+            waiting = [asyncio.ensure_future(here.poller.refresh()) for _ in range(3)]
+            anew = asyncio.ensure_future(here.poller.refresh_anew())
+            await here.upstream.was_asked.wait()
+            new = Lister()
+
+            here.upstreams.replace(new, None)
+            here.poller.restart(anew=True)
+            assert not here.poller.has_polled
+            await asyncio.gather(*waiting, anew)
+
+            assert here.catalog.listing == LISTING
+            assert (here.upstream.asked, new.asked) == (1, 2)
+            assert here.poller.has_polled
+
+    asyncio.run(run())
+
+
+def test_a_poll_that_is_given_up_tells_the_catalog_nothing() -> None:
+    async def run() -> None:
+        async with setup() as here:
+            here.upstream.may_answer.clear()
+            here.upstream.is_down = True
+            here.poller.refresh_soon()
+            await here.upstream.was_asked.wait()
+            here.upstream.may_answer.set()
+            new = Lister()
+            here.upstreams.replace(new, None)
+            here.poller.restart(anew=True)
+            await here.poller.refresh()
+
+            assert here.catalog.failures == 0
+            assert here.catalog.error is None
+
+    asyncio.run(run())
+
+
+def test_whoever_waits_when_polling_ends_is_let_go() -> None:
+    async def run() -> None:
+        async with setup() as here:
+            here.upstream.may_answer.clear()
+            waiting = asyncio.ensure_future(here.poller.refresh())
+            await here.upstream.was_asked.wait()
+            here.poller.close()
+            await waiting
 
     asyncio.run(run())

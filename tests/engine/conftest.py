@@ -64,9 +64,7 @@ def config(weights: Path) -> EngineConfig:
 
     With one thread: several wait for each other at every step, for seconds on a busy machine.
     """
-    return EngineConfig(
-        model_path=weights, alias="local_model", context_length=CONTEXT_LENGTH, threads=1
-    )
+    return EngineConfig(model_path=weights, context_length=CONTEXT_LENGTH, threads=1)
 
 
 @pytest.fixture(scope="session")

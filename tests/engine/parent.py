@@ -12,7 +12,7 @@ from devsynthd.upstream.engine import Engine, EngineConfig
 
 async def main() -> None:
     model = Path(sys.argv[1])
-    config = EngineConfig(model_path=model, alias="m", context_length=512, threads=0)
+    config = EngineConfig(model_path=model, context_length=512, threads=0)
     engine = Engine(config, idle_timeout_s=60)
     async with engine.lease() as endpoint:
         sys.stdout.write(f"{engine.pid} {endpoint.base_url} {endpoint.api_key}\n")

@@ -4,57 +4,27 @@ import asyncio
 import gc
 import logging
 import os
-import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from devsynthd.upstream.engine import Endpoint, Engine, EngineConfig
 from devsynthd.wire.errors import ModelLoadFailed, UpstreamTimeout, UpstreamUnavailable
 from tests.engine.processes import needs_pidfd, watched
+from tests.engine.stand_ins import (
+    GIVES_UP,
+    IGNORES_ITS_PARENT,
+    LOADS_FOR_EVER,
+    SAYS_NO_PORT,
+    SERVES,
+    SERVES_ON_CUE,
+    begun,
+    stand_in,
+    use,
+)
 
 ENGINES = Path(__file__).parent / "engines"
-
-REPORT = "print('{\"port\": 1}', flush=True)"
-SERVES = f"input(); {REPORT}; input()"
-SERVES_ON_CUE = f"import json; open(json.loads(input())['model_path']).read(); {REPORT}; input()"
-LOADS_FOR_EVER = "input(); input()"
-IGNORES_ITS_PARENT = f"import signal; input(); {REPORT}; signal.pause()"
-SAYS_NO_PORT = "print('hello')"
-GIVES_UP = "import sys; sys.exit('tensor of\\x1b[31m no\\tshape')"
-
-
-def stand_in(
-    script: str,
-    model: Path = Path("/dev/null"),
-    *,
-    idle_timeout_s: float = 60,
-    start_timeout_s: float = 60,
-    on_change: Callable[[], None] = lambda: None,
-) -> Engine:
-    """Return an engine whose child runs the Python *script*."""
-    return Engine(
-        EngineConfig(model_path=model, alias="m", context_length=512, threads=0),
-        idle_timeout_s=idle_timeout_s,
-        on_change=on_change,
-        start_timeout_s=start_timeout_s,
-        command=(sys.executable, "-c", script),
-    )
-
-
-async def use(engine: Engine) -> Endpoint:
-    """Take a lease and leave it at once."""
-    async with engine.lease() as endpoint:
-        return endpoint
-
-
-async def begun(work: Coroutine[Any, Any, Endpoint]) -> "asyncio.Task[Endpoint]":
-    """Return a task for *work* that has run up to its first wait."""
-    task = asyncio.create_task(work)
-    await asyncio.sleep(0)
-    return task
 
 
 @pytest.fixture
@@ -214,7 +184,7 @@ def test_child_that_reports_nonsense_is_an_error() -> None:
 
 def test_command_that_cannot_be_started_is_an_error(tmp_path: Path) -> None:
     engine = Engine(
-        EngineConfig(model_path=tmp_path, alias="m", context_length=512, threads=0),
+        EngineConfig(model_path=tmp_path, context_length=512, threads=0),
         idle_timeout_s=60,
         command=(str(tmp_path / "python"),),
     )
@@ -228,9 +198,7 @@ def with_engine(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Engine]:
 
     def with_engine(name: str) -> Engine:
         monkeypatch.setenv("PYTHONPATH", str(ENGINES / name))
-        config = EngineConfig(
-            model_path=Path("/dev/null"), alias="m", context_length=512, threads=0
-        )
+        config = EngineConfig(model_path=Path("/dev/null"), context_length=512, threads=0)
         return Engine(config, idle_timeout_s=60)
 
     return with_engine

@@ -171,7 +171,7 @@ def test_file_that_is_no_model_is_explained(
     path = tmp_path / "broken.gguf"
     if content is not None:
         path.write_bytes(content)
-    config = EngineConfig(model_path=path, alias="m", context_length=512, threads=1)
+    config = EngineConfig(model_path=path, context_length=512, threads=1)
 
     async def scenario() -> None:
         engine = Engine(config, idle_timeout_s=60)
@@ -189,7 +189,7 @@ def test_truncated_model_is_explained(weights: Path, tmp_path: Path) -> None:
     path = tmp_path / "truncated.gguf"
     with weights.open("rb") as file:
         path.write_bytes(file.read(2 * 2**20))
-    config = EngineConfig(model_path=path, alias="m", context_length=512, threads=1)
+    config = EngineConfig(model_path=path, context_length=512, threads=1)
 
     async def scenario() -> None:
         async with Engine(config, idle_timeout_s=60).lease():

@@ -33,6 +33,9 @@ REQUESTS: list[dict[str, Any]] = [
     },
     {"op": "cancel", "id": 6, "target": "g"},
     {"op": "cancel", "id": 7, "request": 3},
+    {"op": "config_get", "id": 8, "key": "llm_model"},
+    {"op": "config_set", "id": 9, "key": "llm_max_tokens", "value": 7},
+    {"op": "reload", "id": 10},
 ]
 
 ODD_VALUES: list[Any] = [

@@ -43,14 +43,6 @@ def test_previous_is_the_model_named_before(dealer: Dealer) -> None:
     assert outcome["previous"] == "b"
 
 
-def test_selection_that_should_be_kept_warns_that_it_is_not(dealer: Dealer) -> None:
-    outcome = result(dealer.ask(op="select", id=1, model="b"))
-
-    assert outcome["persisted"] is False
-    assert codes(outcome) == ["not_persisted"]
-    assert answering(dealer) == "b"
-
-
 def test_unknown_model_is_refused_with_near_matches(
     dealer: Dealer, upstream: UpstreamServer
 ) -> None:

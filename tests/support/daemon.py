@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -13,12 +14,12 @@ from typing import IO, Any, cast
 
 import msgspec
 import zmq
+from msgspec.structs import replace
 
 from devsynthctl import Client
-from devsynthd.daemon import Daemon, Plan
+from devsynthd.daemon import Daemon
 from devsynthd.host.address import socket_address
-from devsynthd.settings.schema import Settings
-from devsynthd.settings.sources import Loaded
+from devsynthd.plan import make_plan
 from devsynthd.transport.router import STALL_S
 from tests.support.lines import Lines
 from tests.support.upstream_server import UpstreamServer
@@ -88,37 +89,43 @@ class RunningDaemon:
         self._exits.close()
 
 
+def toml_of(settings: Mapping[str, Any]) -> str:
+    """Return a config file that sets *settings*, by key."""
+    tables: dict[str, list[str]] = {}
+    for key, value in settings.items():
+        table, _, name = key.partition("_")
+        tables.setdefault(table, []).append(f"{name} = {json.dumps(value)}")
+    return "\n".join(f"[{table}]\n" + "\n".join(lines) for table, lines in tables.items()) + "\n"
+
+
 @contextlib.contextmanager
 def start_daemon(
     folder: Path,
     upstream: UpstreamServer | str,
     *,
-    weights: Path | None = None,
+    config: Path | None = None,
     stall_s: float = STALL_S,
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
     **settings: Any,  # noqa: ANN401 - any setting
 ) -> Iterator[RunningDaemon]:
     """Run a daemon for *upstream* in a thread until the end of the block.
 
-    *folder* holds its socket and cache. *settings* override the defaults, but for the provider,
-    which is ``openai``, and a grace of 1 s.
+    *folder* holds its socket, cache and config file. *settings* are written there; the provider is
+    ``openai`` and the grace 1 s if they do not say otherwise. *config* is another file, which is
+    left as it is. *environ* and *flags* (by key) win over the file.
     """
     url = upstream if isinstance(upstream, str) else upstream.url
-    given = {"llm_provider": "openai", "daemon_shutdown_grace": 1.0, "llm_api_base": url}
-    address = socket_address(str(folder / "s.sock"), {})
-    plan = Plan(
-        loaded=Loaded(
-            settings=Settings(**{**given, **settings}),
-            sources={},
-            warnings=(),
-            exists=False,
-            overrides=(),
-        ),
-        config_path=folder / "config.toml",
-        address=address,
+    if config is None:
+        given = {"llm_provider": "openai", "daemon_shutdown_grace": 1.0, "llm_api_base": url}
+        config = folder / "config.toml"
+        config.write_text(toml_of({**given, **settings}), encoding="utf-8")
+    plan = replace(
+        make_plan(str(config), str(folder / "s.sock"), flags or {}, environ or {}),
         cache_dir=folder / "cache",
-        weights=weights,
         stall_s=stall_s,
     )
+    address = plan.address
     ready = threading.Event()
     faults: list[BaseException] = []
     daemon = Daemon(plan, ready.set)

@@ -68,7 +68,9 @@ def unable(request: pytest.FixtureRequest, short_dir: Path) -> Iterator[RunningD
     else:
         settings |= {"llm_provider": "embedded", "llm_fallback_model": "m"}
         weights = short_dir / "m.gguf"
-        with start_daemon(short_dir, "unused", weights=weights, **settings) as daemon:
+        weights.touch()
+        settings |= {"embedded_model_path": str(weights)}
+        with start_daemon(short_dir, "http://unused", **settings) as daemon:
             yield daemon
 
 

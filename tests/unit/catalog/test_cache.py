@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from devsynthd.catalog.cache import MAX_FILE_BYTES, Cached, CacheFile
+from devsynthd.catalog.cache import MAX_FILE_BYTES, Cache, Cached
 from devsynthd.catalog.catalog import Origin
 from devsynthd.upstream.base import Listing
 from devsynthd.wire.objects import Instance, Model
@@ -25,30 +25,32 @@ def cached(origin: Origin = HERE, generation: int = 7) -> Cached:
 
 
 def test_what_was_written_is_read_again(tmp_path: Path) -> None:
-    file = CacheFile(tmp_path / "new" / "folder", HERE)
+    cache = Cache(tmp_path / "new" / "folder")
 
-    file.write(cached())
+    cache.write(cached())
 
-    assert CacheFile(tmp_path / "new" / "folder", HERE).read() == cached()
-    assert file.path.stat().st_mode & 0o777 == 0o600
-    assert [path.name for path in file.path.parent.iterdir()] == [file.path.name]
+    path = cache.path(HERE)
+    assert Cache(tmp_path / "new" / "folder").read(HERE) == cached()
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
 def test_the_list_of_another_server_is_never_served(tmp_path: Path) -> None:
-    CacheFile(tmp_path, HERE).write(cached())
-    other = CacheFile(tmp_path, THERE)
+    cache = Cache(tmp_path)
+    cache.write(cached())
 
-    assert other.read() is None
-    other.path.write_bytes(CacheFile(tmp_path, HERE).path.read_bytes())
-    assert other.read() is None
+    assert cache.read(THERE) is None
+    cache.path(THERE).write_bytes(cache.path(HERE).read_bytes())
+    assert cache.read(THERE) is None
 
 
 def test_the_highest_generation_of_all_files_is_known(tmp_path: Path) -> None:
-    assert CacheFile(tmp_path / "missing", HERE).highest_generation() == 0
-    CacheFile(tmp_path, HERE).write(cached(generation=12))
-    CacheFile(tmp_path, THERE).write(cached(THERE, generation=5))
+    assert Cache(tmp_path / "missing").highest_generation() == 0
+    cache = Cache(tmp_path)
+    cache.write(cached(generation=12))
+    cache.write(cached(THERE, generation=5))
 
-    assert CacheFile(tmp_path, THERE).highest_generation() == 12
+    assert cache.highest_generation() == 12
 
 
 @pytest.mark.parametrize(
@@ -58,11 +60,11 @@ def test_the_highest_generation_of_all_files_is_known(tmp_path: Path) -> None:
 def test_a_corrupt_file_is_ignored_with_a_warning(
     tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    file = CacheFile(tmp_path, HERE)
-    file.path.write_bytes(content)
+    cache = Cache(tmp_path)
+    cache.path(HERE).write_bytes(content)
 
     with caplog.at_level(logging.WARNING):
-        assert file.read() is None
+        assert cache.read(HERE) is None
 
-    assert str(file.path) in caplog.text
-    assert file.highest_generation() == 0
+    assert str(cache.path(HERE)) in caplog.text
+    assert cache.highest_generation() == 0

@@ -10,10 +10,10 @@ LOADED = Model(id="loaded", name="L", kind="llm", loaded=True)
 COLD = Model(id="cold", name="C", kind="llm", loaded=False)
 PLAIN = Model(id="plain", name="P")  # an OpenAI server tells neither kind nor state
 EMBEDDING = Model(id="embed", name="E", kind="embedding", loaded=True)
-AUTO = Wishes(selected=None, configured="", auto=True, stand_in="local_model")
-CONFIGURED = Wishes(selected=None, configured="cold", auto=True, stand_in="local_model")
-SELECTED = Wishes(selected="loaded", configured="cold", auto=True, stand_in="local_model")
-MANUAL = Wishes(selected=None, configured="", auto=False, stand_in="local_model")
+AUTO = Wishes(selected=None, configured="", auto_select=True, stand_in="local_model")
+CONFIGURED = Wishes(selected=None, configured="cold", auto_select=True, stand_in="local_model")
+SELECTED = Wishes(selected="loaded", configured="cold", auto_select=True, stand_in="local_model")
+MANUAL = Wishes(selected=None, configured="", auto_select=False, stand_in="local_model")
 
 
 @pytest.mark.parametrize(
