@@ -1,7 +1,6 @@
 """The daemon: builds the rooms, wires them, starts, drains and stops them."""
 
 import asyncio
-import contextlib
 import logging
 import os
 import secrets
@@ -41,7 +40,6 @@ from devsynthd.transport.claim import Claim
 from devsynthd.transport.router import Router
 from devsynthd.upstream.engine import Engine
 from devsynthd.upstream.upstreams import Upstreams
-from devsynthd.wire.errors import ConfigInvalid
 from devsynthd.wire.limits import MAX_MESSAGE_BYTES
 
 logger = logging.getLogger(__name__)
@@ -209,8 +207,7 @@ class Daemon:
         while True:
             await self._reload.wait()
             self._reload.clear()
-            with contextlib.suppress(ConfigInvalid):  # logged, and told by status
-                await self._configuration.reload()
+            await self._configuration.look(anyway=True)
 
     def _broken(self, loop: asyncio.AbstractEventLoop, context: dict[str, object]) -> None:
         """End the daemon after a fault of the event loop: the service manager starts it anew."""

@@ -102,22 +102,26 @@ class Configuration:
             overrides=self.loaded.overrides,
         )
 
-    async def look(self) -> None:
+    async def look(self, *, anyway: bool = False) -> None:
         """Take over what the file says, if that is something else than at the last look.
 
         If it is not valid, the settings stay as they are; log and status say why.
+
+        Args:
+            anyway: Also if the file says the same: what it names may be another.
         """
-        async with self._lock:
-            file = await asyncio.to_thread(self._sources.read)
-            if _says_nothing(file) and not _says_nothing(self._file):
-                await asyncio.sleep(SETTLE_S)
+        try:
+            async with self._lock:
                 file = await asyncio.to_thread(self._sources.read)
-            if file == self._file:
-                return
-            try:
-                await self._take(file)
-            except ConfigInvalid:
-                return  # logged, and told by status
+                if _says_nothing(file) and not _says_nothing(self._file):
+                    await asyncio.sleep(SETTLE_S)
+                    file = await asyncio.to_thread(self._sources.read)
+                if anyway or file != self._file:
+                    await self._take(file)
+        except ConfigInvalid:
+            pass  # logged, and told by status
+        except Exception:
+            logger.exception("the config file could not be taken over")
 
     async def reload(self) -> tuple[str, ...]:
         """Take over what the file says now; return the keys whose values have changed.
