@@ -101,8 +101,8 @@ class Poller:
         flight: asyncio.Task[None] | None = self.refresh_soon()
         while flight is not None:
             await asyncio.wait({flight})
-            # Another upstream may have taken the place of the one that was asked.
-            flight = self._flight if flight.cancelled() else None
+            # Another upstream may have taken the place of the one that was asked, or that answered.
+            flight = self._flight if flight.cancelled() or not self.has_polled else None
 
     async def refresh_anew(self) -> None:
         """Ask the upstream from now on: an answer under way may tell what was a moment ago."""

@@ -12,7 +12,7 @@ from devsynthd.catalog.choice import answering_model, is_listed, require_listed
 from devsynthd.catalog.poller import FRESH_S, Poller
 from devsynthd.upstream.base import Upstream
 from devsynthd.upstream.upstreams import Upstreams
-from devsynthd.wire.errors import ModelNotFound, UpstreamUnavailable
+from devsynthd.wire.errors import DevsynthError, ModelNotFound, UpstreamUnavailable
 from devsynthd.wire.requests import Generate
 
 
@@ -49,11 +49,20 @@ class Routing:
         Raises:
             DevsynthError: Nobody can: ``upstream_*``, ``no_model`` or ``model_not_found``.
         """
-        await self._await_upstream(wait_until)
-        if self._catalog.reachable:
-            model = await self._model(request)
-            return Route(self._upstreams.current, model)
-        return self._fallback(request)
+        while True:
+            await self._await_upstream(wait_until)
+            if not self._catalog.reachable:
+                return self._fallback(request)
+            upstream = self._upstreams.current
+            try:
+                model = await self._model(request)
+            except DevsynthError:
+                if upstream is self._upstreams.current:
+                    raise
+            else:
+                if upstream is self._upstreams.current:
+                    return Route(upstream, model)
+            # Other settings came into force meanwhile: what was found is not of this upstream.
 
     async def find_again(
         self, request: Generate, wait_until: float, failure: UpstreamUnavailable

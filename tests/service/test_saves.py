@@ -2,14 +2,16 @@
 
 import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from devsynthd.settings.watcher import TICK_S
 from tests.service.asking import result
 from tests.service.settings_asking import in_force, wait_config, wait_in_force
-from tests.support.daemon import start_daemon, toml_of
+from tests.support.daemon import Dealer, start_daemon, toml_of
 from tests.support.upstream_server import free_port
 
 KEY = "llm_max_tokens"
@@ -27,6 +29,13 @@ def text_of(value: int) -> str:
             KEY: value,
         }
     )
+
+
+def wait_noticed(dealer: Dealer, value: int) -> None:
+    """Wait until *value* is in force, sooner than the look that is taken in any case."""
+    started = time.monotonic()
+    wait_in_force(dealer, KEY, value)
+    assert time.monotonic() - started < TICK_S - 1
 
 
 def in_place(path: Path, text: str) -> None:
@@ -110,7 +119,7 @@ def test_a_plain_file(short_dir: Path, save: Save) -> None:
             if path.parent.with_name("old").exists():
                 shutil.rmtree(path.parent.with_name("old"))
             save(path, text_of(value))
-            wait_in_force(dealer, KEY, value)
+            wait_noticed(dealer, value)
             assert in_force(dealer, "llm_idle_timeout") == 100 + value
 
 
@@ -202,7 +211,7 @@ def test_a_file_behind_links(
 
         for value in (2, 3):
             file.swap(text_of(value))
-            wait_in_force(dealer, KEY, value)
+            wait_noticed(dealer, value)
 
 
 def test_a_file_whose_folder_comes_later(short_dir: Path) -> None:
@@ -213,7 +222,7 @@ def test_a_file_whose_folder_comes_later(short_dir: Path) -> None:
 
         path.parent.mkdir(parents=True)
         path.write_text(text_of(2))
-        wait_in_force(dealer, KEY, 2)
+        wait_noticed(dealer, 2)
 
 
 def test_a_deleted_file_means_defaults(short_dir: Path) -> None:
@@ -238,7 +247,7 @@ def test_a_moment_without_the_file_is_no_moment_with_defaults(
         dealer = daemon.dealer()
         for value in range(3, 10):
             deleted_and_created(path, text_of(value))
-            wait_in_force(dealer, KEY, value)
+            wait_noticed(dealer, value)
 
     assert "1024" not in caplog.text
 
@@ -254,7 +263,7 @@ def test_what_changes_nothing_is_no_change(short_dir: Path) -> None:
         os.utime(path)
         (short_dir / "another file").touch()
         renamed_over(path, text.replace(f"{KEY[4:]} = 2", f"{KEY[4:]} = 3"))
-        wait_in_force(dealer, KEY, 3)
+        wait_noticed(dealer, 3)
 
         assert wait_config(dealer, valid=True)["config_generation"] == before + 1
         assert result(dealer.ask(op="reload", id=1)) == {
