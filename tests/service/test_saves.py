@@ -223,6 +223,22 @@ def test_a_file_whose_folder_comes_later(short_dir: Path) -> None:
         path.parent.mkdir(parents=True)
         path.write_text(text_of(2))
         wait_noticed(dealer, 2)
+        in_place(path, text_of(3))
+        wait_noticed(dealer, 3)
+
+
+def test_a_folder_that_was_made_anew_is_watched_from_then_on(short_dir: Path) -> None:
+    path = short_dir / "etc" / "config.toml"
+    path.parent.mkdir()
+    path.write_text(text_of(1))
+    with start_daemon(short_dir, "unused", config=path) as daemon:
+        dealer = daemon.dealer()
+        with_the_folder_made_anew(path, text_of(2))
+        wait_noticed(dealer, 2)
+
+        in_place(path, text_of(3))
+
+        wait_noticed(dealer, 3)
 
 
 def test_a_deleted_file_means_defaults(short_dir: Path) -> None:
