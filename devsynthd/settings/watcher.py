@@ -80,7 +80,9 @@ async def watch(path: Path, look: Callable[[], Awaitable[None]], *, tick_s: floa
         folders = folders_to_watch(path)
         try:
             await _watch(path, folders, look, tick_s)
-        except (OSError, RuntimeError) as exc:  # no inotify watch left, or the folder has just gone
+        except (OSError, RuntimeError) as exc:
+            if folders_to_watch(path) != folders:
+                continue  # one had just gone
             if not complained:
                 logger.warning(
                     "cannot watch %s (%s): it is looked at every %g s instead", path, exc, tick_s
@@ -109,12 +111,12 @@ async def _watch(
             coming = asyncio.ensure_future(anext(news))
             try:
                 await asyncio.sleep(0)
+                if folders_to_watch(path) != folders:
+                    return
                 await look()
                 await coming
             finally:
                 coming.cancel()
                 await asyncio.wait({coming})
-            if folders_to_watch(path) != folders:
-                return
     finally:
         await news.aclose()
