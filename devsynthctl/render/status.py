@@ -1,6 +1,6 @@
 """How the daemon is, in words. Pure."""
 
-from devsynthd.wire.objects import RequestInfo, Source, Totals
+from devsynthd.wire.objects import ConfigStatus, RequestInfo, Source, Totals
 from devsynthd.wire.results import StatusReport
 
 _MINUTE_S = 60
@@ -11,15 +11,11 @@ _MB = 10**6
 
 def status_text(report: StatusReport) -> str:
     """Return *report* as a block of lines for a person."""
-    queue, config = report.queue, report.config
-    file = config.path if config.exists else f"{config.path} (not there: defaults)"
-    if not config.valid:
-        file += f" (invalid, not in force: {config.error})"
-    selection = report.selection
+    queue, selection = report.queue, report.selection
     lines = [
         ("daemon", f"devsynthd {report.version}, pid {report.pid}, up {duration(report.uptime_s)}"),
         ("socket", report.socket),
-        ("config", file),
+        *_config(report.config),
         ("upstream", _source(report.source)),
         ("model", f"{selection.model or 'none'} ({selection.how}: {selection.reason})"),
         ("models", f"{report.models.total}, {report.models.loaded} of them loaded"),
@@ -33,6 +29,17 @@ def status_text(report: StatusReport) -> str:
     if report.memory_bytes is not None:
         lines.append(("memory", f"{report.memory_bytes / _MB:.0f} MB"))
     return "".join(f"{name:<10}{text}\n" for name, text in lines)
+
+
+def _config(config: ConfigStatus) -> list[tuple[str, str]]:
+    """Return the lines about the config file; the first has its name."""
+    lines = [config.path if config.exists else f"{config.path} (not there: defaults)"]
+    if not config.valid:
+        lines += ["not in force, but what was before it:", *(config.error or "").splitlines()]
+    if config.overrides:
+        hidden = ", ".join(config.overrides)
+        lines.append(f"hidden by the daemon's environment or flags: {hidden}")
+    return [("config" if line is lines[0] else "", line) for line in lines]
 
 
 def flat(value: object, name: str = "") -> list[tuple[str, str]]:

@@ -165,6 +165,7 @@ def test_status_in_words() -> None:
         "daemon": "devsynthd 9.8.7, pid 4321, up 1 h 2 min",
         "socket": "/run/user/1/devsynth/devsynthd.sock",
         "config": "/home/me/config.toml",
+        "": "hidden by the daemon's environment or flags: llm_model, llm_api_base",
         "upstream": "lmstudio at http://localhost:1234, reachable, list 2 s old",
         "model": "qwen/small (auto: the first one that is loaded)",
         "models": "3, 1 of them loaded",
@@ -175,12 +176,35 @@ def test_status_in_words() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("changes", "lines"),
+    [
+        ({}, ["/home/me/config.toml"]),
+        ({"exists": False}, ["/home/me/config.toml (not there: defaults)"]),
+        (
+            {"valid": False, "error": "line 3: no\nline 4: no"},
+            [
+                "/home/me/config.toml",
+                "not in force, but what was before it:",
+                "line 3: no",
+                "line 4: no",
+            ],
+        ),
+    ],
+)
+def test_status_of_the_config_file(changes: dict[str, object], lines: list[str]) -> None:
+    config = STATUS["config"] | {"overrides": []} | changes
+    text = status_text(msgspec.convert(STATUS | {"config": config}, StatusReport))
+    _, _, rest = text.partition("config    ")
+    found, _, _ = rest.partition("upstream  ")
+    assert [line.strip() for line in found.splitlines()] == lines
+
+
 def test_status_of_bad_days() -> None:
     error = {"code": "upstream_unavailable", "message": "refused"}
     text = text_of(
         source=SOURCE | {"reachable": False, "stale": True, "error": error},
         selection={"model": None, "how": "none", "available": None, "reason": "nothing is listed"},
-        config=STATUS["config"] | {"exists": False, "valid": False, "error": "line 3"},
         requests=[STATUS["requests"][0] | dict.fromkeys(("client", "pid", "model", "position"))],
         memory_bytes=None,
     )
@@ -189,9 +213,6 @@ def test_status_of_bad_days() -> None:
         "(upstream_unavailable: refused)"
     )
     assert text["model"] == "none (none: nothing is listed)"
-    assert text["config"] == (
-        "/home/me/config.toml (not there: defaults) (invalid, not in force: line 3)"
-    )
     assert text["#7"] == "generate, queued"
     assert "memory" not in text
     assert text_of(source=SOURCE | {"age_s": None})["upstream"].endswith(", reachable")
