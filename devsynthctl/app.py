@@ -32,6 +32,11 @@ class App:
         self.on_terminal = sys.stdout.isatty()
         self._at_line_start = True
 
+    @property
+    def can_ask(self) -> bool:
+        """Whether a person at a terminal sees a question, and can answer it."""
+        return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
     def client(self) -> Client:
         """Return a client for this run; use it in a ``with``."""
         return Client(self.address, timeout=self.timeout_s)
@@ -41,17 +46,23 @@ class App:
         sys.stdout.write(text)
 
     def print_table(
-        self, columns: Sequence[str], rows: Iterable[Sequence[str]], long: Container[str]
+        self,
+        columns: Sequence[str],
+        rows: Iterable[Sequence[str]],
+        long: Container[str],
+        *,
+        marked: bool = False,
     ) -> None:
         """Write *rows* as a table on a terminal, else as tab-separated lines below a header.
 
-        On a terminal the columns in *long* are those that give way.
+        On a terminal the columns in *long* are those that give way. *marked*: the last column
+        marks rows with a ``*``.
         """
         if self.on_terminal:
             # A fifth of a second to import, so only for eyes.
             from devsynthctl.render.table import print_table  # noqa: PLC0415
 
-            print_table(columns, rows, sys.stdout, long=long, color=self.color)
+            print_table(columns, rows, sys.stdout, long=long, color=self.color, marked=marked)
         else:
             self.print(tab_separated([columns, *rows]))
 

@@ -24,6 +24,8 @@ COMMANDS = {
     "download": "loading",
     "status": "daemon",
     "ping": "daemon",
+    "config": "config",
+    "reload": "daemon",
     "shutdown": "daemon",
 }
 """The module in `devsynthctl.commands` of each command, imported only when it is used."""

@@ -1,4 +1,4 @@
-"""``status``, ``ping`` and ``shutdown``: the daemon itself."""
+"""``status``, ``ping``, ``reload`` and ``shutdown``: the daemon itself."""
 
 import time
 
@@ -9,9 +9,9 @@ from devsynthctl.app import App
 from devsynthctl.call import UNSENT, read_result
 from devsynthctl.options import as_json, seconds
 from devsynthctl.render.status import flat, status_text
-from devsynthctl.render.text import printable, tab_separated
-from devsynthd.wire.requests import Ping, Shutdown, Status
-from devsynthd.wire.results import Pong, StatusReport
+from devsynthctl.render.text import cell, printable, tab_separated
+from devsynthd.wire.requests import Ping, Reload, Shutdown, Status
+from devsynthd.wire.results import Pong, ReloadOutcome, StatusReport
 
 
 @click.command()
@@ -48,6 +48,27 @@ def ping(app: App, *, wait: float) -> None:
         app.print(
             printable(f"pong from devsynthd {pong.version} (pid {pong.pid}) in {took_ms:.1f} ms\n")
         )
+
+    app.answer(result, show)
+
+
+@click.command()
+@as_json
+@click.pass_obj
+def reload(app: App) -> None:
+    """Have the daemon read its config file now.
+
+    It does so by itself whenever the file changes; this tells at once whether the file is valid,
+    and lists the settings that have changed.
+    """
+    with app.client() as client:
+        result = client.ask(Reload(id=UNSENT))
+
+    def show() -> None:
+        changed = read_result(result, ReloadOutcome).changed
+        app.print("".join(f"{cell(key)}\n" for key in changed))
+        if not changed:
+            app.note("nothing has changed since it was last read")
 
     app.answer(result, show)
 

@@ -1,6 +1,5 @@
 """``models`` and ``select``: what there is, and what answers."""
 
-import sys
 from typing import Literal
 
 import click
@@ -9,7 +8,7 @@ from devsynthctl.app import App
 from devsynthctl.call import UNSENT, read_result
 from devsynthctl.client import Client
 from devsynthctl.options import as_json
-from devsynthctl.render.models import COLUMNS, LONG_COLUMNS, chat_models, choice, menu, row
+from devsynthctl.render.models import COLUMNS, NAME_COLUMNS, chat_models, choice, menu, row
 from devsynthctl.render.text import cell, printable
 from devsynthd.wire.requests import List, Select
 from devsynthd.wire.results import Models, Selected
@@ -43,7 +42,7 @@ def models(
         if quiet:
             app.print("".join(f"{cell(model.id)}\n" for model in listing.models))
         else:
-            app.print_table(COLUMNS, map(row, listing.models), LONG_COLUMNS)
+            app.print_table(COLUMNS, map(row, listing.models), NAME_COLUMNS, marked=True)
         app.warn(listing.warnings)
 
     app.answer(result, show)
@@ -64,13 +63,13 @@ def select(app: App, *, model: str | None, auto: bool, force: bool, no_persist: 
     if auto and model is not None:
         raise click.UsageError("give MODEL or --auto, not both")
     asks = model is None and not auto
-    if asks and not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if asks and not app.can_ask:
         raise click.UsageError(
             "which model? Give its id (`devsynthctl models -q` lists them) or --auto"
         )
     with app.client() as client:
         if asks:
-            model = _ask(app, client)
+            model = ask_for_model(app, client)
             if model is None:
                 return
         request = Select(id=UNSENT, model=model, persist=not no_persist, force=force)
@@ -85,11 +84,12 @@ def select(app: App, *, model: str | None, auto: bool, force: bool, no_persist: 
     app.answer(result, show)
 
 
-def _ask(app: App, client: Client) -> str | None:
+def ask_for_model(app: App, client: Client) -> str | None:
     """Return the model that a person chooses from the list, null to leave it as it is."""
     listing = client.list()
     app.warn(listing.warnings)
-    candidates = chat_models(listing.models)
+    is_real = all(warning.code != "fallback" for warning in listing.warnings)
+    candidates = chat_models(listing.models) if is_real else []
     if not candidates:
         raise click.UsageError("there is no model to choose: the upstream lists none")
     for line in menu(candidates):

@@ -18,4 +18,10 @@ def error_line(error: ErrorInfo) -> str:
 
 
 def _line(value: object) -> str:
-    return escaped(msgspec.json.encode(value).decode()) + "\n"
+    try:
+        text = msgspec.json.encode(value).decode()
+    except UnicodeEncodeError:  # it has the name of a file, and that is no text
+        import json  # noqa: PLC0415 - rarely needed
+
+        text = json.dumps(msgspec.to_builtins(value))
+    return escaped(text) + "\n"

@@ -6,8 +6,8 @@ from devsynthd.wire.objects import Model
 
 COLUMNS = ("id", "name", "owner", "kind", "state", "context", "quantization", "selected")
 
-LONG_COLUMNS = ("id", "name", "owner")
-"""Those whose text may be of any length."""
+NAME_COLUMNS = ("id", "name", "owner")
+"""Those that tell a person which model it is; their text may be of any length."""
 
 _STATES = {True: "loaded", False: "not loaded", None: "unknown"}
 

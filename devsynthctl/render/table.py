@@ -19,17 +19,21 @@ def print_table(
     *,
     long: Container[str],
     color: bool,
+    marked: bool,
 ) -> None:
     """Draw *rows* on *stream*, as wide as its terminal; columns in *long* give way and fold.
 
-    The last column marks rows with a ``*``; it is drawn first, and without a heading.
+    *marked*: the last column marks rows with a ``*``; it is drawn first, and without a heading.
     """
     table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
-    table.add_column("", no_wrap=True)
-    for name in columns[:-1]:
+    if marked:
+        table.add_column("", no_wrap=True)
+    for name in columns[:-1] if marked else columns:
         table.add_column(name, overflow="fold", no_wrap=name not in long)
-    for *cells, mark in rows:
-        style = "bold" if mark == _MARKED else ""
-        table.add_row(mark, *(Text(cell(each)) for each in cells), style=style)
+    for row in rows:
+        texts = [Text(cell(each)) for each in row]
+        if marked:
+            texts.insert(0, texts.pop())
+        table.add_row(*texts, style="bold" if marked and row[-1] == _MARKED else "")
     system: Literal["auto"] | None = "auto" if color else None
     Console(file=stream, color_system=system, highlight=False).print(table)

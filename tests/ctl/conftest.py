@@ -38,3 +38,11 @@ def run(command: list[str]) -> Run:
         )
 
     return run
+
+
+@pytest.fixture
+def config_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the file that a daemon started from this shell would read; it is not there yet."""
+    path = tmp_path / "config.toml"
+    monkeypatch.setenv("DEVSYNTH_CONFIG", str(path))
+    return path

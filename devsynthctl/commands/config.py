@@ -1,0 +1,295 @@
+"""``config``: the settings, shown and changed, whether or not a daemon runs."""
+
+import os
+import shlex
+import stat
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import click
+from msgspec import Raw, msgpack
+
+from devsynthctl.app import App
+from devsynthctl.call import UNSENT, read_result
+from devsynthctl.commands.config_file import check, edit, other_file_note, path, schema
+from devsynthctl.commands.models import ask_for_model
+from devsynthctl.options import TextCommand, as_json
+from devsynthctl.render.models import NAME_COLUMNS
+from devsynthctl.render.settings import (
+    COLUMNS,
+    DIFFERENCE_COLUMNS,
+    LONG_COLUMNS,
+    Change,
+    difference_row,
+    differences,
+    row,
+    set_note,
+    setting_line,
+    value_text,
+)
+from devsynthctl.settings_access import DaemonSettings, SettingsAccess, settings_access
+from devsynthd.wire.errors import BadRequest
+from devsynthd.wire.requests import List, Value
+from devsynthd.wire.results import Models, SettingOutcome, SettingsReport
+
+_MAX_LINE_BYTES = 2**16
+
+
+@click.group(invoke_without_command=True)
+@click.option("--list-models", is_flag=True, help="List the models: id, name, owner.")
+@click.option(
+    "--key",
+    metavar="KEY",
+    help="Show a setting; for llm_model, on a terminal, list the models and ask for one.",
+)
+@click.option("--value", metavar="VALUE", help="Set the setting of --key to this.")
+@as_json
+@click.pass_context
+def config(ctx: click.Context, *, list_models: bool, key: str | None, value: str | None) -> None:
+    """Show and change the settings; without COMMAND, list them.
+
+    They are those of the running daemon. While none runs they are those of the config file and of
+    this shell's variables, which a daemon that is started here would have.
+    """
+    app = ctx.ensure_object(App)
+    if ctx.invoked_subcommand is not None:
+        if list_models or key is not None or value is not None:
+            raise click.UsageError("--list-models, --key and --value go without COMMAND", ctx)
+    elif list_models:
+        if key is not None or value is not None:
+            raise click.UsageError("--list-models goes without --key and --value", ctx)
+        _list_models(app)
+    elif value is not None:
+        if key is None:
+            raise click.UsageError("the value of what? Name the setting with --key", ctx)
+        _set(app, key, value)
+    elif key is None:
+        _list(app)
+    elif key == "llm_model" and app.on_terminal and app.can_ask and not app.as_json:
+        _choose_model(app)
+    else:
+        _get(app, key)
+
+
+@config.command("list")
+@as_json
+@click.pass_obj
+def list_(app: App) -> None:
+    """List the settings: what holds, and where it comes from."""
+    _list(app)
+
+
+@config.command()
+@click.argument("key")
+@as_json
+@click.pass_obj
+def get(app: App, *, key: str) -> None:
+    """Write the value of KEY; a secret is masked."""
+    _get(app, key)
+
+
+class _SetCommand(TextCommand):
+    """Its help ends with every setting."""
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Write the settings, and what they take, to the *formatter*."""
+        from devsynthd.settings.schema import SETTINGS  # noqa: PLC0415 - slow, and for this only
+
+        with formatter.section("Settings"):
+            formatter.write_dl([(setting.key, setting.help) for setting in SETTINGS])
+
+
+@config.command("set", cls=_SetCommand)
+@click.argument("words", nargs=-1, required=True, metavar="KEY [VALUE]")
+@as_json
+@click.pass_context
+def set_(ctx: click.Context, *, words: tuple[str, ...]) -> None:
+    """Set KEY to VALUE in the config file.
+
+    A daemon that runs takes it up. A negative number may stand as it is; any other VALUE that
+    starts with a dash goes behind --. Without VALUE, a secret is asked for on a terminal, or read
+    as the first line of standard input.
+    """
+    from devsynthd.settings.values import find_setting  # noqa: PLC0415 - slow, and for this only
+
+    app = ctx.ensure_object(App)
+    setting = find_setting(words[0])
+    match words[1:]:
+        case (value,):
+            _set(app, setting.key, value)
+        case () if setting.secret:
+            _write(app, setting.key, _secret(setting.key))
+        case ():
+            raise click.UsageError(f"which value? {setting.key} takes {setting.limits}", ctx)
+        case _:
+            raise click.UsageError(
+                f"{setting.key} takes one value: put one that has spaces in quotes", ctx
+            )
+
+
+@config.command()
+@click.argument("key")
+@as_json
+@click.pass_obj
+def unset(app: App, *, key: str) -> None:
+    """Take KEY out of the config file.
+
+    Then its default holds, unless a variable or a flag of the daemon sets it.
+    """
+    _write(app, key, None)
+
+
+@config.command()
+@as_json
+@click.pass_obj
+def diff(app: App) -> None:
+    """List the settings that differ from their defaults."""
+    with settings_access(app) as access:
+        infos = differences(read_result(access.get(None), SettingsReport).settings)
+
+    def show() -> None:
+        if infos or not app.on_terminal:
+            app.print_table(DIFFERENCE_COLUMNS, map(difference_row, infos), LONG_COLUMNS)
+        if not infos:
+            app.note("every setting has its default")
+
+    app.answer(Raw(msgpack.encode(SettingsReport(settings=infos))), show)
+    _tell_caveat(app, access)
+
+
+for _command in (path, edit, check, schema):
+    config.add_command(_command)
+
+
+# What the spellings have in common -------------------------------------------------------------
+
+
+def _list(app: App) -> None:
+    with settings_access(app) as access:
+        result = access.get(None)
+        # Of our other variables, the one that the daemon may have otherwise.
+        names_file = bool(os.environ.get("DEVSYNTH_CONFIG"))
+        file_note = other_file_note(access.place().path) if names_file else None
+
+    def show() -> None:
+        from devsynthctl.render.shell import shell_differences  # noqa: PLC0415 - slow
+
+        infos = read_result(result, SettingsReport).settings
+        app.print_table(COLUMNS, map(row, infos), LONG_COLUMNS)
+        for note in shell_differences(os.environ, () if access.caveat else infos):
+            app.note(note)
+        if file_note:
+            app.note(file_note)
+
+    app.answer(result, show)
+    _tell_caveat(app, access)
+
+
+def _get(app: App, key: str) -> None:
+    with settings_access(app) as access:
+        result = access.get(key)
+
+    def show() -> None:
+        for info in read_result(result, SettingsReport).settings:
+            app.print(f"{value_text(info.value)}\n")
+
+    app.answer(result, show)
+    _tell_caveat(app, access)
+
+
+def _tell_caveat(app: App, access: SettingsAccess) -> None:
+    """Tell, with ``--json`` too, if these are the settings of no daemon."""
+    if access.caveat:
+        app.note(access.caveat)
+
+
+def _set(app: App, key: str, value: str) -> None:
+    """Set what was given on the command line."""
+    from devsynthd.settings.values import find_setting  # noqa: PLC0415 - slow
+
+    _write(app, key, value)
+    if find_setting(key).secret and value:
+        app.note(
+            "warning: on the command line, a secret is seen in the list of processes and kept in "
+            f"the shell's history; leave it out next time: devsynthctl config set {key}"
+        )
+
+
+def _write(app: App, key: str, value: Value | None) -> None:
+    with settings_access(app) as access:
+        _write_to(app, access, key, value)
+
+
+def _write_to(app: App, access: SettingsAccess, key: str, value: Value | None) -> None:
+    from devsynthd.settings.values import find_setting  # noqa: PLC0415 - slow
+
+    setting = find_setting(key)
+    place = access.place()
+    result = access.set(setting.key, value)
+    outcome = read_result(result, SettingOutcome)
+    app.answer(result, lambda: app.print(setting_line(outcome)))
+    if place.pid is None or not app.as_json:
+        app.note(set_note(Change(outcome=outcome, in_force=setting.in_force), place))
+    if not app.as_json:
+        app.warn(outcome.warnings)
+    if setting.secret and value and _others_can_read(place.path):
+        app.note(f"warning: other users can read it there: chmod 600 {shlex.quote(place.path)}")
+
+
+def _others_can_read(path: str) -> bool:
+    with suppress(OSError):
+        return bool(Path(path).stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
+    return False
+
+
+def _secret(key: str) -> str:
+    """Return the value of the secret *key*, from a person who types it unseen, or from stdin.
+
+    Raises:
+        BadRequest: There is none.
+    """
+    try:
+        value = _typed_unseen(key) if sys.stdin and sys.stdin.isatty() else _first_line()
+    except UnicodeDecodeError:
+        # Without its cause, which quotes the secret.
+        raise BadRequest(f"what was given as {key} is not UTF-8 text") from None
+    if not value:
+        raise BadRequest(
+            f"{key} got no value", hint=f"to take it away: devsynthctl config unset {key}"
+        )
+    return value
+
+
+def _typed_unseen(key: str) -> str:
+    value: str = click.prompt(key, default="", show_default=False, hide_input=True, err=True)
+    return value
+
+
+def _first_line() -> str:
+    if sys.stdin is None:
+        return ""
+    try:
+        return sys.stdin.buffer.readline(_MAX_LINE_BYTES).decode().rstrip("\r\n")
+    except OSError:  # open for writing only, as nohup leaves it
+        return ""
+
+
+def _list_models(app: App) -> None:
+    with app.client() as client:
+        result = client.ask(List(id=UNSENT))
+
+    def show() -> None:
+        listing = read_result(result, Models)
+        rows = ((model.id, model.name, model.owner or "") for model in listing.models)
+        app.print_table(NAME_COLUMNS, rows, NAME_COLUMNS)
+        app.warn(listing.warnings)
+
+    app.answer(result, show)
+
+
+def _choose_model(app: App) -> None:
+    with app.client() as client:
+        model = ask_for_model(app, client)
+        if model is not None:
+            _write_to(app, DaemonSettings(client), "llm_model", model)
