@@ -15,6 +15,9 @@ from devsynthd.host.address import Address
 SILENCE_LIMIT_S = 10.0
 """How long a peer that took the connection may take to speak: it may just be starting."""
 
+INTERRUPTIBLE_S = 1.0
+"""The longest single wait: a Ctrl-C that comes just before one is heeded after it."""
+
 _RETRY_S = 0.02
 _FLUSH_MS = 20
 _RECEIVE_HWM = 1000
@@ -126,11 +129,13 @@ class Connection:
 
     def _wait(self, until: float | None) -> bool:
         """Wait for something to happen; return false if nothing has at *until*."""
-        left_ms = None if until is None else math.ceil(max(0.0, until - time.monotonic()) * 1000)
-        ready = dict(self._poller.poll(left_ms))
-        if self._monitor in ready:
-            self._read_news()
-        return bool(ready)
+        while True:
+            left_s = math.inf if until is None else max(0.0, until - time.monotonic())
+            ready = dict(self._poller.poll(math.ceil(min(left_s, INTERRUPTIBLE_S) * 1000)))
+            if self._monitor in ready:
+                self._read_news()
+            if ready or left_s <= INTERRUPTIBLE_S:
+                return bool(ready)
 
     def _has_ended(self) -> bool:
         """Look whether the connection has ended by now."""
