@@ -1,35 +1,20 @@
 """The command as a person sees it, on a terminal."""
 
 import json
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pexpect
 import pytest
 
 from tests.support.fake_daemon import FakeDaemon
+from tests.support.person import WIDTH, at_terminal
 from tests.support.replies import DOWNLOADED, LOADED, SELECTED, STATUS, completion, model, models
 
-WIDTH = 120
 
-
-@contextmanager
-def on_terminal(command: list[str], *args: str) -> Iterator["pexpect.spawn[str]"]:
+def on_terminal(command: list[str], *args: str) -> "AbstractContextManager[pexpect.spawn[str]]":
     """Run the command on a terminal of its own, to its end."""
-    child = pexpect.spawn(
-        command[0],
-        [*command[1:], *args],
-        env={**os.environ, "TERM": "xterm-256color"},  # a dumb one would be taken for 80 wide
-        dimensions=(40, WIDTH),
-        encoding="utf-8",
-        timeout=10,
-    )
-    try:
-        yield child
-    finally:
-        child.close(force=True)
+    return at_terminal([*command, *args])
 
 
 def shown(command: list[str], *args: str) -> str:

@@ -6,6 +6,9 @@ from contextlib import contextmanager
 
 import pexpect
 
+WIDTH = 120
+"""Of the terminal, in columns."""
+
 
 @contextmanager
 def at_terminal(
@@ -15,8 +18,9 @@ def at_terminal(
     child = pexpect.spawn(
         command[0],
         list(command[1:]),
+        # A dumb terminal would be taken for 80 columns wide.
         env={**(os.environ if environ is None else environ), "TERM": "xterm-256color"},
-        dimensions=(40, 120),
+        dimensions=(40, WIDTH),
         encoding="utf-8",
         timeout=10,
     )
