@@ -1,5 +1,7 @@
 """What every command works with: the options of the root, the client, and where output goes."""
 
+import math
+import shutil
 import sys
 from collections.abc import Callable, Container, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -36,6 +38,11 @@ class App:
     def can_ask(self) -> bool:
         """Whether a person at a terminal sees a question, and can answer it."""
         return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+    @property
+    def width(self) -> float:
+        """How many columns there are for a table; no limit in a pipe."""
+        return shutil.get_terminal_size().columns if self.on_terminal else math.inf
 
     def client(self) -> Client:
         """Return a client for this run; use it in a ``with``."""
@@ -105,7 +112,8 @@ class App:
     def note(self, text: str) -> None:
         """Tell a person *text*, on stderr."""
         sys.stdout.flush()
-        sys.stderr.write(printable(f"devsynthctl: {text}\n"))
+        for line in text.splitlines() or [""]:
+            sys.stderr.write(printable(f"devsynthctl: {line}\n"))
 
     def fail(self, error: DevsynthError) -> None:
         """Tell that the command failed, and why, on stderr."""

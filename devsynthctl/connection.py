@@ -11,6 +11,7 @@ import zmq
 
 from devsynthctl.errors import DaemonUnreachable, NoAnswer
 from devsynthd.host.address import Address
+from devsynthd.wire.errors import DevsynthError, Forbidden
 
 SILENCE_LIMIT_S = 10.0
 """How long a peer that took the connection may take to speak: it may just be starting."""
@@ -165,6 +166,7 @@ def connect(
 
     Raises:
         DaemonUnreachable: Nobody listens there, and why.
+        Forbidden: The socket is another user's.
         NoAnswer: Somebody does, but is silent.
     """
     limit = time.monotonic() + SILENCE_LIMIT_S
@@ -183,7 +185,7 @@ def connect(
             connection.close()
         if time.monotonic() + _RETRY_S >= limit:
             raise NoAnswer(
-                f"somebody listens at {address.path}, but does not speak like devsynthd",
+                f"whoever listens at {address.path} does not answer",
                 hint="is the daemon stuck or still starting? Its log tells; "
                 "`--timeout` says how long to wait",
             )
@@ -206,7 +208,7 @@ def _somebody_listens(address: Address, start_command: str) -> bool:
     return True
 
 
-def _unreachable(address: Address, exc: OSError, start_command: str) -> DaemonUnreachable:
+def _unreachable(address: Address, exc: OSError, start_command: str) -> DevsynthError:
     start = f"start the daemon: {start_command} &"
     match exc.errno:
         case errno.ENOENT:
@@ -217,8 +219,10 @@ def _unreachable(address: Address, exc: OSError, start_command: str) -> DaemonUn
             reason = f"{address.path} is not a socket that can be connected to"
             hint = "check --socket and DEVSYNTH_SOCKET"
         case errno.EACCES | errno.EPERM:
-            reason = f"{address.path} belongs to another user"
-            hint = "each user runs a daemon of their own; check --socket and DEVSYNTH_SOCKET"
+            return Forbidden(
+                f"{address.path} belongs to another user",
+                hint="each user runs a daemon of their own; check --socket and DEVSYNTH_SOCKET",
+            )
         case _:
             reason = f"{address.path}: {exc.strerror or exc}"
             hint = "check --socket and DEVSYNTH_SOCKET"

@@ -15,7 +15,13 @@ from devsynthctl.editor import editor_command, private_copy, run_editor
 from devsynthctl.errors import ClientError
 from devsynthctl.render.settings import Change, Place, saved_notes, setting_line
 from devsynthctl.render.text import named
-from devsynthctl.settings_access import client_if_any, is_same_file, local_path, place_of
+from devsynthctl.settings_access import (
+    client_if_any,
+    is_same_file,
+    local_path,
+    place_of,
+    tell_who_can_read,
+)
 from devsynthd.settings.document import given_by_toml
 from devsynthd.settings.file import read_file
 from devsynthd.settings.report import masked
@@ -49,6 +55,7 @@ def edit_settings(app: App) -> None:
             replace_file(path, after, expected=before)
     result = {"path": named(path), "saved": after is not None, "changed": list[str]()}
     notes, changes = ["nothing changed"], list[Change]()
+    new: Mapping[str, Value] = {}
     if after is not None:
         old, new = (given_by_toml(text, str(path)).values for text in (before or b"", after))
         changed = [key for key in BY_KEY if old.get(key) != new.get(key)]
@@ -61,6 +68,8 @@ def edit_settings(app: App) -> None:
         app.print("".join(setting_line(change.outcome) for change in changes))
         for note in notes:
             app.note(note)
+        if after is not None and new.get("llm_api_key"):
+            tell_who_can_read(app, path)
 
     app.answer(Raw(msgpack.encode(result)), show)
 

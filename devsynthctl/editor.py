@@ -43,6 +43,7 @@ def run_editor(command: list[str], file: Path) -> None:
 
     Raises:
         ClientError: The editor cannot be started, or says that it failed.
+        Cancelled: It was interrupted.
     """
     try:
         process = subprocess.Popen([*command, str(file)])  # noqa: S603 - it is the user's own
@@ -57,6 +58,8 @@ def run_editor(command: list[str], file: Path) -> None:
         status = process.wait()
     finally:
         signal.signal(signal.SIGINT, before)
+    if status == -signal.SIGINT:
+        raise Cancelled("the editor was interrupted: nothing is saved")
     if status:
         how = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
         raise ClientError(f"the editor {shlex.join(command)} {how}: nothing is saved")
@@ -77,7 +80,7 @@ def private_copy(text: bytes, name: str) -> Iterator[Path]:
         yield file
     except (DevsynthError, click.Abort, KeyboardInterrupt) as exc:
         error = exc if isinstance(exc, DevsynthError) else Cancelled("nothing is saved")
-        if file.exists() and file.read_bytes() != text:
+        if file.is_file() and file.read_bytes() != text:
             kept = f"your text is kept in {file}"
             error.hint = f"{error.hint}; {kept}" if error.hint else kept
             error.details["kept"] = str(file)

@@ -1,6 +1,7 @@
 """Who knows the settings: the daemon that runs, else the config file that one would read."""
 
 import os
+import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,8 +14,10 @@ from devsynthctl.call import UNSENT
 from devsynthctl.client import Client
 from devsynthctl.errors import DaemonUnreachable
 from devsynthctl.render.settings import Place
+from devsynthctl.render.text import named
 from devsynthd.host.address import socket_address
 from devsynthd.host.paths import config_path
+from devsynthd.wire.objects import ConfigStatus
 from devsynthd.wire.requests import ConfigGet, ConfigSet, Value
 from devsynthd.wire.results import StatusReport
 
@@ -25,9 +28,12 @@ MAX_KEY_CHARACTERS = 128
 class SettingsAccess(Protocol):
     """Whoever knows the settings. Results are those of the protocol, in MessagePack."""
 
+    running: bool
+    """Whether it is a daemon that runs."""
+
     @property
     def caveat(self) -> str | None:
-        """What a person should know who reads settings here."""
+        """What a person should know who has read settings here."""
 
     def get(self, key: str | None) -> Raw:
         """Return the setting *key*, or with null all of them, as a `SettingsReport`.
@@ -51,10 +57,21 @@ class SettingsAccess(Protocol):
 class DaemonSettings:
     """The settings of the daemon that *client* is connected to. All errors are the client's."""
 
-    caveat = None
+    running = True
 
     def __init__(self, client: Client) -> None:
         self._client = client
+        self._config: ConfigStatus | None = None
+
+    @property
+    def caveat(self) -> str | None:
+        """That the file says something else, if it has mistakes."""
+        if self._config is None or self._config.valid:
+            return None
+        return (
+            f"{self._config.path} has mistakes: what was in force before them still is; "
+            "`devsynthctl config check` names them"
+        )
 
     def get(self, key: str | None) -> Raw:
         """Ask the daemon."""
@@ -62,6 +79,7 @@ class DaemonSettings:
             from devsynthd.settings.values import find_setting  # noqa: PLC0415 - for a mistake only
 
             find_setting(key)
+        self._config = self._client.status().config
         return self._client.ask(ConfigGet(id=UNSENT, key=key))
 
     def set(self, key: str, value: Value | None) -> Raw:
@@ -124,3 +142,12 @@ def place_of(status: StatusReport) -> Place:
 def is_same_file(one: Path, other: str) -> bool:
     """Return whether both paths lead to the same place, by whatever links."""
     return os.path.realpath(one) == os.path.realpath(other)
+
+
+def tell_who_can_read(app: App, file: Path) -> None:
+    """Warn if others than its owner can read *file*, which has a secret."""
+    from devsynthd.settings.file import others_can_read  # noqa: PLC0415 - slow, and for this only
+
+    if others_can_read(file):
+        command = f"chmod 600 {shlex.quote(named(file))}"
+        app.note(f"warning: other users can read the secret in it: {command}")

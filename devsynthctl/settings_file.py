@@ -7,7 +7,7 @@ from msgspec import Raw, msgpack, structs
 
 from devsynthctl.render.settings import Place
 from devsynthd.settings.document import given_by_toml
-from devsynthd.settings.file import load_settings
+from devsynthd.settings.file import given_by_file, load_settings
 from devsynthd.settings.report import setting_infos, setting_outcome
 from devsynthd.settings.setting import Setting
 from devsynthd.settings.sources import Given, combine, given_by_environment
@@ -20,6 +20,8 @@ from devsynthd.wire.results import SettingsReport
 
 class FileSettings:
     """The settings that the file *path* and *environ* make; *socket* is where no daemon answers."""
+
+    running = False
 
     def __init__(self, path: Path, environ: Mapping[str, str], socket: Path) -> None:
         self._path, self._environ = path, environ
@@ -42,13 +44,18 @@ class FileSettings:
         return Raw(msgpack.encode(SettingsReport(settings=infos)))
 
     def set(self, key: str, value: Value | None) -> Raw:
-        """Write the file, if it and the environment make valid settings then."""
+        """Write the file, if it is valid then."""
         # Slow to import, and only needed where something is written.
         from devsynthd.settings.store import edit_file  # noqa: PLC0415
 
         setting = find_setting(key)
         edit_file(self._path, {setting.key: _typed(setting, value)}, self._approve)
-        loaded = load_settings(self._path, self._environ, {})
+        loaded = combine(
+            flags=Given(),
+            # One that is not valid keeps a daemon from starting, not the file from changing.
+            environment=Given(values=given_by_environment(self._environ).values),
+            file=given_by_file(self._path),
+        )
         outcome = setting_outcome(setting, loaded)
         if setting.key in loaded.overrides:
             text = f"{setting.env} of this shell hides it from a daemon that is started here"
@@ -60,11 +67,8 @@ class FileSettings:
         return Place(path=str(self._path), pid=None)
 
     def _approve(self, content: bytes) -> None:
-        combine(
-            flags=Given(),
-            environment=given_by_environment(self._environ),
-            file=given_by_toml(content, str(self._path)),
-        )
+        file = given_by_toml(content, str(self._path))
+        combine(flags=Given(), environment=Given(), file=file)
 
 
 def _typed(setting: Setting, value: Value | None) -> Value | None:

@@ -1,7 +1,7 @@
 """What a change of the settings does to the rooms, while they work."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from devsynthd.assembly import (
     MAKES_AN_UPSTREAM,
@@ -18,7 +18,8 @@ from devsynthd.catalog.keeper import recall
 from devsynthd.catalog.poller import Poller
 from devsynthd.scheduling.turns import Turns
 from devsynthd.settings.configuration import Prepared
-from devsynthd.settings.schema import Settings
+from devsynthd.settings.report import keys_that_end
+from devsynthd.settings.schema import BY_KEY, Settings
 from devsynthd.settings.sources import Loaded
 from devsynthd.upstream.base import Upstream
 from devsynthd.upstream.engine import Engine
@@ -68,7 +69,8 @@ class Changes:
             recall(self._catalog, cached)
         self._catalog.allow_engine(engine=stand_in is not None)
         selected = self._catalog.wishes.selected
-        if _model_in_file(before.loaded) != _model_in_file(now.loaded):
+        ends_it = keys_that_end(selected)
+        if _in_file(before.loaded, ends_it) != _in_file(now.loaded, ends_it):
             selected = None
         self._catalog.wish(wishes_of(new, selected))
         if is_other:
@@ -91,8 +93,8 @@ class Changes:
         return make_upstream(new, other), other
 
 
-def _model_in_file(loaded: Loaded) -> Value:
-    return loaded.in_file.get("llm_model", "")
+def _in_file(loaded: Loaded, keys: Iterable[str]) -> list[Value]:
+    return [loaded.in_file.get(key, BY_KEY[key].default) for key in keys]
 
 
 def _logging(settings: Settings) -> tuple[str, str]:

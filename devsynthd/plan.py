@@ -10,7 +10,7 @@ from devsynthd.host.address import Address, socket_address
 from devsynthd.host.paths import absolute, cache_dir, config_path
 from devsynthd.settings.configuration import Prepared
 from devsynthd.settings.document import given_by_toml
-from devsynthd.settings.file import given_by_file
+from devsynthd.settings.file import given_by_file, others_can_read
 from devsynthd.settings.sources import Given, combine, given_by_environment, given_by_flags
 from devsynthd.transport.router import STALL_S
 from devsynthd.upstream.weights import find_embedded
@@ -48,6 +48,8 @@ class ConfigSource(Struct, frozen=True, kw_only=True):
         warnings = loaded.warnings
         if embedded.weights is None and settings.embedded_model_path and embedded.reason:
             warnings = (*warnings, f"no embedded engine: {embedded.reason}")
+        if loaded.in_file.get("llm_api_key") and others_can_read(self.path):
+            warnings = (*warnings, f"{self.path} has llm_api_key, and other users can read it")
         return Prepared(loaded=loaded, weights=embedded.weights, warnings=warnings)
 
     def write(self, edits: Mapping[str, Value | None], approve: Callable[[Given], object]) -> None:

@@ -1,10 +1,7 @@
 """``config``: the settings, shown and changed, whether or not a daemon runs."""
 
 import os
-import shlex
-import stat
 import sys
-from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -12,7 +9,13 @@ from msgspec import Raw, msgpack
 
 from devsynthctl.app import App
 from devsynthctl.call import UNSENT, read_result
-from devsynthctl.commands.config_file import check, edit, other_file_note, path, schema
+from devsynthctl.commands.config_file import (
+    check,
+    edit,
+    other_file_note,
+    path,
+    schema,
+)
 from devsynthctl.commands.models import ask_for_model
 from devsynthctl.options import TextCommand, as_json
 from devsynthctl.render.models import NAME_COLUMNS
@@ -28,12 +31,20 @@ from devsynthctl.render.settings import (
     setting_line,
     value_text,
 )
-from devsynthctl.settings_access import DaemonSettings, SettingsAccess, settings_access
+from devsynthctl.settings_access import (
+    DaemonSettings,
+    SettingsAccess,
+    settings_access,
+    tell_who_can_read,
+)
 from devsynthd.wire.errors import BadRequest
 from devsynthd.wire.requests import List, Value
 from devsynthd.wire.results import Models, SettingOutcome, SettingsReport
 
 _MAX_LINE_BYTES = 2**16
+
+ROOMY_COLUMNS = 100
+"""A terminal that is as wide shows the meaning of each setting beside it."""
 
 
 @click.group(invoke_without_command=True)
@@ -90,7 +101,15 @@ def get(app: App, *, key: str) -> None:
 
 
 class _SetCommand(TextCommand):
-    """Its help ends with every setting."""
+    """Takes any value that starts with one dash; its help ends with every setting."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse *args*; in a value like ``-dash`` the parser would find a ``-h``."""
+        if "--" not in args:
+            options = [word for word in args if word == "-h" or word.startswith("--")]
+            words = [word for word in args if word not in options]
+            args = [*options, "--", *words]
+        return super().parse_args(ctx, args)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """Write the settings, and what they take, to the *formatter*."""
@@ -107,9 +126,8 @@ class _SetCommand(TextCommand):
 def set_(ctx: click.Context, *, words: tuple[str, ...]) -> None:
     """Set KEY to VALUE in the config file.
 
-    A daemon that runs takes it up. A negative number may stand as it is; any other VALUE that
-    starts with a dash goes behind --. Without VALUE, a secret is asked for on a terminal, or read
-    as the first line of standard input.
+    A daemon that runs takes it up. A VALUE that starts with two dashes goes behind --. Without
+    VALUE, a secret is asked for on a terminal, or read as the first line of standard input.
     """
     from devsynthd.settings.values import find_setting  # noqa: PLC0415 - slow, and for this only
 
@@ -176,8 +194,10 @@ def _list(app: App) -> None:
         from devsynthctl.render.shell import shell_differences  # noqa: PLC0415 - slow
 
         infos = read_result(result, SettingsReport).settings
-        app.print_table(COLUMNS, map(row, infos), LONG_COLUMNS)
-        for note in shell_differences(os.environ, () if access.caveat else infos):
+        # On a narrow terminal what they mean would leave no room for what they are.
+        shown = COLUMNS if app.width >= ROOMY_COLUMNS else COLUMNS[:-1]
+        app.print_table(shown, (row(info)[: len(shown)] for info in infos), LONG_COLUMNS)
+        for note in shell_differences(os.environ, infos if access.running else ()):
             app.note(note)
         if file_note:
             app.note(file_note)
@@ -199,7 +219,7 @@ def _get(app: App, key: str) -> None:
 
 
 def _tell_caveat(app: App, access: SettingsAccess) -> None:
-    """Tell, with ``--json`` too, if these are the settings of no daemon."""
+    """Tell, with ``--json`` too, if these are not what a person would take them for."""
     if access.caveat:
         app.note(access.caveat)
 
@@ -233,14 +253,8 @@ def _write_to(app: App, access: SettingsAccess, key: str, value: Value | None) -
         app.note(set_note(Change(outcome=outcome, in_force=setting.in_force), place))
     if not app.as_json:
         app.warn(outcome.warnings)
-    if setting.secret and value and _others_can_read(place.path):
-        app.note(f"warning: other users can read it there: chmod 600 {shlex.quote(place.path)}")
-
-
-def _others_can_read(path: str) -> bool:
-    with suppress(OSError):
-        return bool(Path(path).stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
-    return False
+    if setting.secret and value:
+        tell_who_can_read(app, Path(place.path))
 
 
 def _secret(key: str) -> str:

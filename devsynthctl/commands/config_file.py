@@ -11,7 +11,12 @@ from devsynthctl.app import App
 from devsynthctl.client import Client
 from devsynthctl.options import as_json
 from devsynthctl.render.text import cell, escaped, named
-from devsynthctl.settings_access import client_if_any, is_same_file, local_path
+from devsynthctl.settings_access import (
+    client_if_any,
+    is_same_file,
+    local_path,
+    tell_who_can_read,
+)
 from devsynthd.wire.errors import ConfigInvalid
 
 
@@ -50,11 +55,15 @@ def check(app: App, *, file: Path | None) -> None:
         if client and status and is_same_file(checked, status.config.path):
             errors = errors or (() if status.config.valid else _refused(client, status.pid))
     name = named(checked)
+    if file and given is None:
+        raise ConfigInvalid(f"{name} does not exist")
     if errors:
         raise ConfigInvalid("\n".join(errors), details={"path": name, "errors": list(errors)})
     text = "is valid" if given else "does not exist: the defaults hold"
     result = {"path": name, "valid": True, "errors": []}
     app.answer(Raw(msgpack.encode(result)), lambda: app.print(f"{cell(name)} {text}\n"))
+    if given and given.values.get("llm_api_key"):
+        tell_who_can_read(app, checked)
 
 
 @click.command()

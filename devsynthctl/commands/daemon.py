@@ -68,7 +68,7 @@ def reload(app: App) -> None:
         changed = read_result(result, ReloadOutcome).changed
         app.print("".join(f"{cell(key)}\n" for key in changed))
         if not changed:
-            app.note("nothing has changed since it was last read")
+            app.note("what the file says is in force already")
 
     app.answer(result, show)
 

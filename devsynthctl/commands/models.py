@@ -7,9 +7,12 @@ import click
 from devsynthctl.app import App
 from devsynthctl.call import UNSENT, read_result
 from devsynthctl.client import Client
+from devsynthctl.errors import error_from
 from devsynthctl.options import as_json
 from devsynthctl.render.models import COLUMNS, NAME_COLUMNS, chat_models, choice, menu, row
 from devsynthctl.render.text import cell, printable
+from devsynthd.wire.errors import DevsynthError, NoModel
+from devsynthd.wire.objects import ErrorInfo, Source
 from devsynthd.wire.requests import List, Select
 from devsynthd.wire.results import Models, Selected
 
@@ -79,19 +82,34 @@ def select(app: App, *, model: str | None, auto: bool, force: bool, no_persist: 
         outcome = read_result(result, Selected)
         chosen = outcome.selection
         app.print(printable(f"{chosen.model or 'no model'} ({chosen.how}: {chosen.reason})\n"))
+        if outcome.persisted:
+            app.note("written to the config file: it holds after a restart too")
+        elif no_persist:
+            app.note("it holds until the daemon ends")
         app.warn(outcome.warnings)
 
     app.answer(result, show)
 
 
+def _nothing_to_choose(source: Source) -> DevsynthError:
+    """Return why there is no model to choose: what the upstream failed with, if it did."""
+    if source.error is None:
+        return NoModel(
+            f"there is no model to choose: {source.api_base} lists none",
+            hint="download one with LM Studio, and list the models with `devsynthctl models`",
+        )
+    hint = "see whether the upstream runs: devsynthctl status"
+    return error_from(ErrorInfo(code=source.error.code, message=source.error.message, hint=hint))
+
+
 def ask_for_model(app: App, client: Client) -> str | None:
     """Return the model that a person chooses from the list, null to leave it as it is."""
     listing = client.list()
-    app.warn(listing.warnings)
     is_real = all(warning.code != "fallback" for warning in listing.warnings)
     candidates = chat_models(listing.models) if is_real else []
     if not candidates:
-        raise click.UsageError("there is no model to choose: the upstream lists none")
+        raise _nothing_to_choose(listing.source)
+    app.warn(listing.warnings)
     for line in menu(candidates):
         click.echo(printable(line), err=True)
     ids = [model.id for model in candidates]

@@ -3,11 +3,11 @@
 from msgspec.structs import replace
 
 from devsynthd.catalog.catalog import Catalog
-from devsynthd.catalog.choice import is_listed
+from devsynthd.catalog.choice import require_listed
 from devsynthd.settings.configuration import Configuration
-from devsynthd.settings.report import setting_infos, setting_outcome
+from devsynthd.settings.report import keys_that_end, setting_infos, setting_outcome
 from devsynthd.settings.values import NotAllowed, find_setting, refusal, typed_value
-from devsynthd.wire.errors import ConfigInvalid
+from devsynthd.wire.errors import ConfigInvalid, ModelNotFound
 from devsynthd.wire.objects import Warn
 from devsynthd.wire.requests import ConfigGet, ConfigSet, Value
 from devsynthd.wire.results import ReloadOutcome, SettingOutcome, SettingsReport
@@ -42,11 +42,11 @@ class SettingsService:
             except NotAllowed as exc:
                 raise ConfigInvalid(refusal(setting, setting.key, request.value, exc)) from exc
         await self._configuration.write({setting.key: value})
-        warnings: list[Warn] = []
-        if setting.key == "llm_model":
+        wishes = self._catalog.wishes
+        if setting.key in keys_that_end(wishes.selected):
             # Also where the file said so already: who sets it means it.
-            self._catalog.wish(replace(self._catalog.wishes, selected=None))
-            warnings.extend(self._not_listed(value))
+            self._catalog.wish(replace(wishes, selected=None))
+        warnings = self._not_listed(value) if setting.key == "llm_model" else []
         return setting_outcome(
             setting, self._configuration.loaded, self._catalog.wishes.selected, *warnings
         )
@@ -62,6 +62,12 @@ class SettingsService:
 
     def _not_listed(self, model: Value | None) -> list[Warn]:
         models = self._catalog.view.models
-        if not model or models is None or is_listed(str(model), models):
+        if not model or models is None:
             return []
-        return [Warn("not_listed", f"{model} is not in the list of {self._catalog.origin.address}")]
+        try:
+            require_listed(str(model), models, self._catalog.origin.address)
+        except ModelNotFound as exc:
+            near = exc.details["near"]
+            meant = f": did you mean {', '.join(near)}?" if near else ""
+            return [Warn("not_listed", f"{exc}{meant}")]
+        return []

@@ -78,6 +78,7 @@ class Configuration:
         self._sources, self._file, self._prepared = sources, file, prepared
         self._adopt = adopt
         self._error: ConfigInvalid | None = None
+        self._told: str | None = None  # the fault that was logged last
         self._lock = asyncio.Lock()  # what was read last is what is in force
         self.generation = 1
 
@@ -116,7 +117,11 @@ class Configuration:
                 if _says_nothing(file) and not _says_nothing(self._file):
                     await asyncio.sleep(SETTLE_S)
                     file = await asyncio.to_thread(self._sources.read)
-                if anyway or file != self._file:
+                if anyway:
+                    self._told = None
+                    if not await self._take(file):
+                        logger.info("the settings are as they were")
+                elif file != self._file:
                     await self._take(file)
         except ConfigInvalid:
             pass  # logged, and told by status
@@ -154,16 +159,16 @@ class Configuration:
         self._prepared = prepared
         if self._error is not None:
             logger.info("%s is valid again", self._sources.path)
-            self._error = None
+            self._error = self._told = None
         if prepared.loaded != before.loaded:
             self.generation += 1
         return self._tell(before, prepared)
 
     def _refuse(self, error: ConfigInvalid) -> None:
         """Note that the file is not valid, and log it once."""
-        if str(error) != str(self._error):
+        if str(error) != self._told:
             logger.warning("the settings stay as they were: %s", error)
-        self._error = error
+        self._error, self._told = error, str(error)
 
     def _tell(self, before: Prepared, now: Prepared) -> tuple[str, ...]:
         """Log what is different *now*; return the keys."""

@@ -58,6 +58,14 @@ def read_file(path: Path) -> bytes | None:
     return data
 
 
+def others_can_read(path: Path) -> bool:
+    """Return whether users besides the owner may read the file *path*, if it is there."""
+    try:
+        return bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
+    except OSError:
+        return False
+
+
 def _open_at_once(path: str, flags: int) -> int:
     """Open *path* without waiting: a pipe that nobody writes to would stop the daemon's start."""
     return os.open(path, flags | os.O_NONBLOCK)

@@ -10,6 +10,13 @@ CHOSEN_AUTOMATICALLY = ""
 """As the selected model: ``select`` said that the daemon chooses."""
 
 
+def keys_that_end(selected: str | None) -> tuple[str, ...]:
+    """Return the settings that, when they are set, have the last word over what is *selected*."""
+    if selected == CHOSEN_AUTOMATICALLY:
+        return ("llm_model", "llm_auto_select_model")
+    return () if selected is None else ("llm_model",)
+
+
 def masked(setting: Setting, value: Value) -> Value:
     """Return *value* as it may be shown."""
     return MASK if setting.secret and value else value

@@ -88,7 +88,7 @@ _Secret = Annotated[
     Meta(
         pattern=_HEADER_TOKEN,
         max_length=4096,
-        extra={"secret": True, "limits": "at most 4096 ASCII characters without spaces"},
+        extra={"secret": True, "limits": "a text of at most 4096 ASCII characters without spaces"},
     ),
 ]
 _WHEN_IDLE: dict[str, InForce] = {"in_force": "when the engine is idle"}

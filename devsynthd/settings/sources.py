@@ -91,7 +91,7 @@ def combine(*, flags: Given, environment: Given, file: Given | None) -> Loaded:
     if errors:
         raise ConfigInvalid(
             "\n".join(errors),
-            hint="correct what is named above; `devsynthd --check` tells whether all is well",
+            hint="correct what is named above; `devsynthctl config edit` opens the file",
             details={"errors": errors},
         )
     sources: dict[str, Source] = {}

@@ -41,7 +41,7 @@ _HINTS = {
     errno.ENOSPC: _NO_ROOM,
     errno.ETIMEDOUT: "try again; on Linux, `lslocks` shows who that is",
 }
-_HINT = "it is as it was; --config or DEVSYNTH_CONFIG names another file"
+_HINT = "it is as it was; DEVSYNTH_CONFIG names another file"
 
 
 def edit_file(

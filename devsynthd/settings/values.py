@@ -84,7 +84,7 @@ def find_setting(key: str) -> Setting:
         return setting
     close = nearest(key.lower().removeprefix("devsynth_").replace(".", "_"), BY_KEY)
     raise ConfigInvalid(
-        f"there is no setting {ascii(key[:64])[1:-1]}",
+        f"there is no setting {key[:64]!a}",
         hint=f"did you mean {close}?" if close else "`devsynthctl config list` shows all of them",
     )
 

@@ -30,8 +30,9 @@ REPORT = report(
 
 @pytest.mark.parametrize("args", [["config"], ["config", "list"]], ids=" ".join)
 def test_the_list_is_tab_separated_when_piped(run: Run, socket_path: Path, args: list[str]) -> None:
-    with FakeDaemon(socket_path, serving(config_get=REPORT)) as daemon:
+    with FakeDaemon(socket_path, serving(config_get=REPORT, status=STATUS)) as daemon:
         process = run(*args)
+        assert daemon.seen.get()["op"] == "status"
         assert daemon.seen.get()["key"] is None
         assert daemon.seen.empty()
     help_of = {key: BY_KEY[key].description for key in BY_KEY}
@@ -61,7 +62,7 @@ def test_json_is_the_whole_result_and_nothing_else(
 ) -> None:
     monkeypatch.setenv("DEVSYNTH_LLM_MODEL", "b")
     told = REPORT | {"new_field": [1.5, None]}
-    with FakeDaemon(socket_path, serving(config_get=told)):
+    with FakeDaemon(socket_path, serving(config_get=told, status=STATUS)):
         process = run(*args)
     assert json.loads(process.stdout) == told
     assert process.stderr == ""
@@ -69,7 +70,7 @@ def test_json_is_the_whole_result_and_nothing_else(
 
 def test_the_list_is_a_table_on_a_terminal(command: list[str], socket_path: Path) -> None:
     with (
-        FakeDaemon(socket_path, serving(config_get=REPORT)),
+        FakeDaemon(socket_path, serving(config_get=REPORT, status=STATUS)),
         at_terminal([*command, "--no-color", "config"]) as child,
     ):
         lines = rest_of(child).splitlines()
@@ -117,9 +118,10 @@ def test_get_writes_the_bare_value(
     run: Run, socket_path: Path, spelling: list[str], value: object, line: str
 ) -> None:
     told = report(setting("llm_max_tokens", value, "file"))
-    with FakeDaemon(socket_path, serving(config_get=told)) as daemon:
+    with FakeDaemon(socket_path, serving(config_get=told, status=STATUS)) as daemon:
         process = run("config", *spelling, "llm_max_tokens")
         as_json = run("config", *spelling, "llm_max_tokens", "--json")
+        assert daemon.seen.get()["op"] == "status"
         assert daemon.seen.get()["key"] == "llm_max_tokens"
     assert (process.stdout, process.stderr, process.returncode) == (f"{line}\n", "", 0)
     assert (json.loads(as_json.stdout), as_json.stderr) == (told, "")
@@ -147,7 +149,7 @@ def test_a_key_that_cannot_be_asked_for_is_unknown_too(
 
 
 def test_diff_lists_what_is_no_default(run: Run, socket_path: Path) -> None:
-    with FakeDaemon(socket_path, serving(config_get=REPORT)):
+    with FakeDaemon(socket_path, serving(config_get=REPORT, status=STATUS)):
         process = run("config", "diff")
         as_json = run("config", "diff", "--json")
     assert process.stdout == (
@@ -162,7 +164,7 @@ def test_diff_lists_what_is_no_default(run: Run, socket_path: Path) -> None:
 
 def test_diff_says_so_if_nothing_differs(run: Run, command: list[str], socket_path: Path) -> None:
     told = report(setting("llm_model", "", "file"))
-    with FakeDaemon(socket_path, serving(config_get=told)):
+    with FakeDaemon(socket_path, serving(config_get=told, status=STATUS)):
         process = run("config", "diff")
         with at_terminal([*command, "config", "diff"]) as child:
             shown = rest_of(child)
@@ -235,22 +237,57 @@ def test_a_value_that_the_daemon_refuses_is_78(run: Run, socket_path: Path) -> N
     assert process.stderr == "devsynthctl: it is config_invalid\n"
 
 
+@pytest.mark.parametrize("value", ["-1", "-x", "-dash", "-h5", "-"])
+def test_a_value_may_start_with_a_dash(run: Run, socket_path: Path, value: str) -> None:
+    told = outcome("llm_model", value, value, "file")
+    for args in (["set", "llm_model", value], ["--key", "llm_model", "--value", value]):
+        with FakeDaemon(socket_path, serving(status=STATUS, config_set=told)) as daemon:
+            process = run("config", *args)
+            assert daemon.seen.get()["op"] == "status"
+            assert daemon.seen.get()["value"] == value
+        assert process.returncode == 0
+
+
+@pytest.mark.parametrize("words", ["list", "get llm_model", "diff"])
+def test_while_the_file_has_mistakes_that_is_said(run: Run, socket_path: Path, words: str) -> None:
+    status = with_config(path="/the/file", valid=False, error="line 3")
+    told = report(setting("llm_model", "a", "file"))
+    with FakeDaemon(socket_path, serving(config_get=told, status=status)):
+        process = run("config", *words.split())
+    assert process.returncode == 0
+    assert "/the/file has mistakes: what was in force before them still is" in process.stderr
+
+
+def test_a_narrow_terminal_shows_what_holds_before_what_it_means(
+    command: list[str], socket_path: Path
+) -> None:
+    told = report(setting("llm_api_base", "http://127.0.0.1:21234/v1", "file"))
+    narrow = ["bash", "-c", 'stty cols 80; "$@"', "-", *command, "config"]
+    with (
+        FakeDaemon(socket_path, serving(config_get=told, status=STATUS)),
+        at_terminal(narrow, {**os.environ, "COLUMNS": "80"}) as child,
+    ):
+        shown = rest_of(child)
+    assert "http://127.0.0.1:21234/v1" in shown
+    assert "description" not in shown
+
+
 @pytest.mark.parametrize(
     ("args", "status", "message"),
     [
         (["set"], 2, "KEY [VALUE]"),
         (["set", "llm_model"], 2, "which value? llm_model takes one line"),
         (["set", "llm_model", "a", "b"], 2, "put one that has spaces in quotes"),
-        (["set", "llm_model", "-x"], 2, "text that starts with a dash goes behind --"),
+        (["set", "llm_model", "--x"], 2, "text that starts with a dash goes behind --"),
         (["set", "llm_model", "a", "--jsn"], 2, "did you mean --json?"),
-        (["set", "llm_modle", "a"], 78, "there is no setting llm_modle"),
-        (["set", "llm_modle"], 78, "there is no setting llm_modle"),
+        (["set", "llm_modle", "a"], 78, "there is no setting 'llm_modle'"),
+        (["set", "llm_modle"], 78, "there is no setting 'llm_modle'"),
         (["unset"], 2, "KEY"),
-        (["unset", "llm_modle"], 78, "there is no setting llm_modle"),
+        (["unset", "llm_modle"], 78, "there is no setting 'llm_modle'"),
         (["get"], 2, "KEY"),
         (["--value", "a"], 2, "Name the setting with --key"),
         (["--key"], 2, "--key"),
-        (["--key", "llm_modle", "--value", "a"], 78, "there is no setting llm_modle"),
+        (["--key", "llm_modle", "--value", "a"], 78, "there is no setting 'llm_modle'"),
         (["--key", "llm_model", "list"], 2, "go without COMMAND"),
         (["--list-models", "list"], 2, "go without COMMAND"),
         (["--value", "a", "get", "llm_model"], 2, "go without COMMAND"),

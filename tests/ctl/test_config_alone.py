@@ -109,15 +109,16 @@ def test_what_the_shell_hides_is_warned_about(
     assert config_file.read_text() == '[llm]\nmodel = "a"\n'
 
 
-def test_a_broken_variable_is_an_error_and_nothing_is_written(
+def test_a_broken_variable_keeps_from_telling_what_holds_but_not_from_writing(
     run: Run, config_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DEVSYNTH_LLM_TEMPERATURE", "hot")
-    for args in (["list"], ["get", "llm_model"], ["set", "llm_model", "a"]):
+    for args in (["list"], ["get", "llm_model"]):
         process = run("config", *args)
         assert (process.returncode, process.stdout) == (78, "")
         assert "DEVSYNTH_LLM_TEMPERATURE = 'hot' is not allowed" in process.stderr
-    assert not config_file.exists()
+    assert run("config", "set", "llm_model", "a").returncode == 0
+    assert config_file.read_text() == '[llm]\nmodel = "a"\n'
 
 
 def test_a_set_leaves_no_invalid_file_behind(run: Run, config_file: Path) -> None:
@@ -190,10 +191,15 @@ def test_check_without_a_daemon(run: Run, config_file: Path, tmp_path: Path) -> 
     as_json = run("--json", "config", "check", str(other))
     first, second = process.stderr.splitlines()
     assert first.startswith(f"devsynthctl: {other}, line 2: [llm] model = 1 is not allowed")
-    assert second.startswith(f"{other}, line 4: unknown key lmm: did you mean [llm]?")
+    assert second.startswith(f"devsynthctl: {other}, line 4: unknown key lmm: did you mean [llm]?")
     assert (process.returncode, process.stdout) == (78, "")
     error = json.loads(as_json.stderr)["error"]
-    assert error["details"]["errors"] == [first.removeprefix("devsynthctl: "), second]
+    assert error["details"]["errors"] == [
+        line.removeprefix("devsynthctl: ") for line in (first, second)
+    ]
+    nowhere = run("config", "check", str(tmp_path / "none"))
+    assert (nowhere.returncode, nowhere.stdout) == (78, "")
+    assert f"{tmp_path / 'none'} does not exist" in nowhere.stderr
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file names are UTF-8")

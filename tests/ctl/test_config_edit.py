@@ -267,7 +267,7 @@ def test_all_faults_are_told_and_the_text_is_kept(
     assert (process.returncode, process.stdout) == (78, "")
     first, second, hint = process.stderr.splitlines()
     assert first.startswith(f"devsynthctl: {config_file}, line 2: [llm] model = 5 is not allowed")
-    assert second.startswith(f"{config_file}, line 3: unknown key")
+    assert second.startswith(f"devsynthctl: {config_file}, line 3: unknown key")
     assert hint.startswith("hint: nothing is saved; your text is kept in ")
     assert kept_in(temp, hint) == INVALID
     assert config_file.read_text() == OLD
@@ -528,3 +528,43 @@ def test_a_file_that_is_not_on_this_machine_is_not_edited(
         f"devsynthctl: written to {config_file}, but the daemon (pid 4321) reads {elsewhere}\n"
     )
     assert config_file.read_text() == OLD
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("makes", ["os.mkfifo(file)", "file.mkdir()"])
+def test_an_editor_that_leaves_no_file_is_an_error(
+    run: Run, config_file: Path, editor: MakeEditor, temp: Path, makes: str
+) -> None:
+    config_file.write_text(OLD)
+    editor(f"import os\nfile.unlink()\n{makes}")
+    process = run("config", "edit")
+    assert process.returncode == 78
+    assert "is not a regular file" in process.stderr
+    assert config_file.read_text() == OLD
+    assert list(temp.iterdir()) == []
+
+
+def test_an_editor_that_is_interrupted_is_130(
+    run: Run, config_file: Path, editor: MakeEditor, temp: Path
+) -> None:
+    config_file.write_text(OLD)
+    editor(
+        "import os, signal\nsignal.signal(signal.SIGINT, signal.SIG_DFL)\n"
+        "os.kill(os.getpid(), signal.SIGINT)"
+    )
+    process = run("config", "edit")
+    assert process.returncode == 130
+    assert "nothing is saved" in process.stderr
+    assert list(temp.iterdir()) == []
+
+
+def test_a_key_in_a_file_that_others_can_read_is_warned_about(
+    run: Run, config_file: Path, editor: MakeEditor
+) -> None:
+    config_file.touch(mode=0o644)
+    editor(writes(f"[llm]\napi_key = '{SECRET}'\n"))
+    for command in ("edit", "check"):
+        process = run("config", command)
+        assert process.returncode == 0
+        assert f"other users can read the secret in it: chmod 600 {config_file}" in process.stderr
+        assert SECRET not in process.stderr + process.stdout

@@ -10,7 +10,7 @@ from tests.ctl.settings_replies import outcome, report, setting
 from tests.ctl.test_command import serving
 from tests.support.fake_daemon import FakeDaemon
 from tests.support.person import at_terminal, rest_of
-from tests.support.replies import STATUS, model, models
+from tests.support.replies import SOURCE, STATUS, model, models
 
 LISTING = models(
     model("a", owner="me", selected=True),
@@ -94,13 +94,26 @@ def test_a_stand_in_for_the_list_is_nothing_to_choose_from(
     command: list[str], socket_path: Path
 ) -> None:
     fallback = {"code": "fallback", "message": "no models could be listed: refused"}
-    listing = models(model("local_model"), warnings=[fallback])
+    error = {"code": "upstream_unavailable", "message": "cannot reach it: refused"}
+    source = SOURCE | {"reachable": False, "error": error}
+    listing = models(model("local_model"), warnings=[fallback], source=source)
     with FakeDaemon(socket_path, serving(list=listing)):
         for args in (["config", "--key", "llm_model"], ["select"]):
             with at_terminal([*command, *args]) as child:
                 shown = rest_of(child)
-            assert child.exitstatus == 2
-            assert "no models could be listed: refused" in shown
+            assert child.exitstatus == 4
+            assert "cannot reach it: refused" in shown
+            assert "devsynthctl status" in shown
+
+
+def test_an_upstream_without_models_leaves_nothing_to_choose_from(
+    command: list[str], socket_path: Path
+) -> None:
+    with FakeDaemon(socket_path, serving(list=models())):
+        for args in (["config", "--key", "llm_model"], ["select"]):
+            with at_terminal([*command, *args]) as child:
+                shown = rest_of(child)
+            assert child.exitstatus == 5
             assert "there is no model to choose" in shown
 
 
@@ -118,7 +131,7 @@ def test_the_model_is_not_asked_for_if_any_end_is_no_terminal(
 ) -> None:
     told = report(setting("llm_model", "b", "file"))
     with (
-        FakeDaemon(socket_path, serving(config_get=told)),
+        FakeDaemon(socket_path, serving(config_get=told, status=STATUS)),
         at_terminal(
             ["bash", "-c", f'"$@" {redirection}', "-", *command, "config", "--key", "llm_model"]
         ) as child,
@@ -129,7 +142,7 @@ def test_the_model_is_not_asked_for_if_any_end_is_no_terminal(
 def test_the_model_is_not_asked_for_with_json(command: list[str], socket_path: Path) -> None:
     told = report(setting("llm_model", "b", "file"))
     with (
-        FakeDaemon(socket_path, serving(config_get=told)),
+        FakeDaemon(socket_path, serving(config_get=told, status=STATUS)),
         at_terminal([*command, "config", "--key", "llm_model", "--json"]) as child,
     ):
         assert json.loads(rest_of(child)) == told

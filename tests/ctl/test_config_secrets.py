@@ -89,7 +89,7 @@ def test_a_file_that_others_can_read_is_warned_about(
     told = outcome("llm_api_key", MASK, MASK, "file")
     with FakeDaemon(socket_path, serving(status=status, config_set=told)):
         warned = run("config", "set", "llm_api_key", stdin=SECRET).stderr
-        assert f"other users can read it there: chmod 600 '{file}'\n" in warned
+        assert f"other users can read the secret in it: chmod 600 '{file}'\n" in warned
         assert "chmod" not in run("config", "unset", "llm_api_key").stderr
         assert "chmod" not in run("config", "set", "llm_model", "a").stderr
         file.chmod(0o600)

@@ -13,7 +13,7 @@ from devsynthctl import Client, ConnectionLost, DaemonUnreachable, NoAnswer
 from devsynthctl.connection import Disconnected
 from devsynthctl.link import Link
 from devsynthd.wire.codec import encode
-from devsynthd.wire.errors import ConfigInvalid, ShuttingDown
+from devsynthd.wire.errors import ConfigInvalid, Forbidden, ShuttingDown
 from devsynthd.wire.requests import Select
 from tests.support.fake_daemon import FakeDaemon
 from tests.support.replies import PONG, SELECTED, STATUS, completion, models
@@ -52,7 +52,7 @@ def test_a_path_that_is_no_socket_is_told_apart(socket_path: Path) -> None:
 
 
 def ping_for_reason(path: Path) -> str:
-    with Client(path) as ctl, pytest.raises(DaemonUnreachable) as caught:
+    with Client(path) as ctl, pytest.raises(Forbidden) as caught:
         ctl.ping()
     return str(caught.value)
 

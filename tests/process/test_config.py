@@ -75,7 +75,7 @@ def test_the_spellings_of_devsynth(daemon: DaemonProcess, upstream: UpstreamServ
 def test_a_model_that_is_not_listed_is_set_with_a_warning(daemon: DaemonProcess) -> None:
     outcome = daemon.ctl("config", "set", "llm_model", "nobody")
     assert (outcome.returncode, outcome.stdout) == (0, "llm_model = nobody\n")
-    assert "warning: nobody is not in the list" in outcome.stderr
+    assert "warning: the model nobody is not in the list" in outcome.stderr
 
 
 def test_list_and_diff_show_values_and_sources(daemon: DaemonProcess) -> None:
@@ -121,8 +121,7 @@ def test_a_variable_of_the_shell_is_told_apart(daemon: DaemonProcess) -> None:
     outcome = daemon.ctl("config", environ={"DEVSYNTH_LLM_MODEL": "b"})
     assert outcome.stderr == (
         "devsynthctl: this shell has DEVSYNTH_LLM_MODEL = 'b', which the daemon does not see: '' "
-        "(default) is in force there; `devsynthctl generate` and `chat` send the shell's "
-        "themselves\n"
+        "(default) is in force there; `devsynthctl generate` sends the shell's itself\n"
     )
 
 

@@ -64,6 +64,31 @@ def test_sighup_with_a_bad_file_leaves_the_daemon_as_it_is(
     assert daemon.ctl("generate", "hi").stdout == "Hello world\n"
 
 
+def test_sighup_tells_each_time_how_it_went(daemon: DaemonProcess, save: Save) -> None:
+    daemon.signal(signal.SIGHUP)
+    daemon.wait_logged("the settings are as they were")
+
+    save(llm_max_tokens=0)
+    daemon.wait_logged("0 tokens are no answer")
+    told = daemon.log().count("the settings stay as they were")
+    daemon.signal(signal.SIGHUP)
+    with Client(daemon.endpoint) as client:
+        while daemon.log().count("the settings stay as they were") == told:
+            client.ping()
+
+
+def test_a_key_that_others_can_read_is_warned_about(
+    daemon: DaemonProcess, save: Save, short_dir: Path
+) -> None:
+    (short_dir / "config.toml").chmod(0o640)
+    save(llm_api_key="hunter2")
+
+    line = daemon.wait_logged("other users can read it")
+
+    assert str(short_dir / "config.toml") in line
+    assert "hunter2" not in daemon.log()
+
+
 def test_the_level_and_the_format_of_the_log_change_while_it_runs(
     daemon: DaemonProcess, save: Save
 ) -> None:

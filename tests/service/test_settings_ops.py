@@ -214,6 +214,44 @@ def test_a_model_that_is_set_ends_what_select_has_set(dealer: Dealer) -> None:
     assert (outcome["effective"], outcome["source"]) == ("a", "file")
 
 
+@pytest.mark.parametrize("how", ["config_set", "file"])
+def test_automatic_selection_ends_when_it_is_switched_off(
+    dealer: Dealer, path: Path, how: str
+) -> None:
+    result(dealer.ask(op="select", id=1, model=None))
+    assert setting(dealer, "llm_auto_select_model")["value"] is True
+
+    if how == "config_set":
+        outcome = change(dealer, "llm_auto_select_model", "false")
+        assert (outcome["effective"], outcome["source"]) == (False, "file")
+    else:
+        path.write_text(path.read_text().replace("[llm]", "[llm]\nauto_select_model = false"))
+        result(dealer.ask(op="reload", id=2))
+
+    told = setting(dealer, "llm_auto_select_model")
+    assert (told["value"], told["source"]) == (False, "file")
+    assert error(dealer.ask(op="generate", id=3, prompt="x"))["code"] == "no_model"
+
+
+def test_a_selected_model_does_not_end_when_automatic_selection_changes(dealer: Dealer) -> None:
+    result(dealer.ask(op="select", id=1, model="b", persist=False))
+
+    change(dealer, "llm_auto_select_model", "off")
+
+    assert setting(dealer, "llm_model")["source"] == "selected"
+
+
+def test_a_model_that_is_misspelt_is_written_with_near_ones(
+    dealer: Dealer, upstream: UpstreamServer
+) -> None:
+    upstream.models = ["qwen/qwen3-8b"]
+    dealer.ask(op="list", id=1, refresh=True)
+
+    (warning,) = change(dealer, "llm_model", "qwen/qwen3-9b")["warnings"]
+
+    assert warning["message"].endswith("did you mean qwen/qwen3-8b?")
+
+
 def test_a_mistake_elsewhere_in_the_file_keeps_it_from_being_written(
     dealer: Dealer, path: Path
 ) -> None:

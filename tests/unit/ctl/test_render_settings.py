@@ -254,7 +254,7 @@ def test_what_became_of_a_file_that_was_saved(
 
 # Shell and daemon ------------------------------------------------------------------------------
 
-SENDS = "; `devsynthctl generate` and `chat` send the shell's themselves"
+SENDS = "; `devsynthctl generate` sends the shell's itself"
 
 
 @pytest.mark.parametrize(
@@ -346,7 +346,7 @@ SENDS = "; `devsynthctl generate` and `chat` send the shell's themselves"
             [
                 (
                     "this shell's variable is of no use: DEVSYNTH_LLM_API_KEY = (hidden) is not "
-                    "allowed: it takes at most 4096 ASCII characters without spaces"
+                    "allowed: it takes a text of at most 4096 ASCII characters without spaces"
                 )
             ],
         ),
