@@ -183,6 +183,8 @@ def _body(request: Request) -> bytes:
         body = encode(request)
     except UnicodeEncodeError as exc:
         raise BadRequest(f"the request has text that is not Unicode: {exc}") from exc
+    except OverflowError as exc:
+        raise BadRequest("the request has a number that is too large") from exc
     if len(body) > MAX_BODY_BYTES:
         raise BadRequest(
             f"the request has {len(body)} bytes, the limit is {MAX_BODY_BYTES}",

@@ -5,14 +5,21 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 
 from devsynthctl.errors import ClientError
 from devsynthd.wire.errors import Cancelled, DevsynthError
+
+# On a terminal Ctrl-C goes to both, and is for the editor. What ends the command must not leave a
+# copy behind of which nobody knows.
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+
+Handler = Callable[[int, Any], Any] | int | signal.Handlers | None
 
 USUAL_EDITORS = ("sensible-editor", "vim", "nano", "vi")
 """What is tried where neither VISUAL nor EDITOR is set."""
@@ -52,17 +59,28 @@ def run_editor(command: list[str], file: Path) -> None:
             f"the editor {command[0]} cannot be started: {exc.strerror}",
             hint="name another one in the variable EDITOR",
         ) from exc
-    # On a terminal Ctrl-C goes to both, and is for the editor.
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
+    with _signals({signal.SIGINT: signal.SIG_IGN, **dict.fromkeys(ENDING, _interrupt)}):
         status = process.wait()
-    finally:
-        signal.signal(signal.SIGINT, before)
     if status == -signal.SIGINT:
         raise Cancelled("the editor was interrupted: nothing is saved")
     if status:
         how = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
         raise ClientError(f"the editor {shlex.join(command)} {how}: nothing is saved")
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+@contextmanager
+def _signals(handlers: Mapping[int, Handler]) -> Iterator[None]:
+    """Have signals handled by *handlers* while the block runs."""
+    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

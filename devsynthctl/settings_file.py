@@ -6,11 +6,13 @@ from pathlib import Path
 from msgspec import Raw, msgpack, structs
 
 from devsynthctl.render.settings import Place
+from devsynthd.host.paths import absolute
 from devsynthd.settings.document import given_by_toml
 from devsynthd.settings.file import given_by_file, load_settings
 from devsynthd.settings.report import setting_infos, setting_outcome
 from devsynthd.settings.setting import Setting
 from devsynthd.settings.sources import Given, combine, given_by_environment
+from devsynthd.settings.trust import check_ca_bundle
 from devsynthd.settings.values import NotAllowed, find_setting, refusal, typed_value
 from devsynthd.wire.errors import ConfigInvalid
 from devsynthd.wire.objects import Warn
@@ -68,7 +70,9 @@ class FileSettings:
 
     def _approve(self, content: bytes) -> None:
         file = given_by_toml(content, str(self._path))
-        combine(flags=Given(), environment=Given(), file=file)
+        settings = combine(flags=Given(), environment=Given(), file=file).settings
+        if settings.llm_ca_bundle:
+            check_ca_bundle(absolute(settings.llm_ca_bundle))
 
 
 def _typed(setting: Setting, value: Value | None) -> Value | None:

@@ -74,7 +74,7 @@ class Changes:
             selected = None
         self._catalog.wish(wishes_of(new, selected))
         if is_other:
-            self._poller.restart(anew=has_moved)
+            self._poller.restart(anew=self._catalog.retry() or has_moved)
         elif pace_of(new) != pace_of(old) or engine_config(now) != engine_config(before):
             self._poller.poll_soon()
         if _logging(new) != _logging(old):

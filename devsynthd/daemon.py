@@ -133,6 +133,7 @@ class Daemon:
         background = [
             tasks.create_task(each)
             for each in (
+                self._configuration.run(),
                 poller.run(),
                 keeper.run(),
                 watch(plan.source.path, self._configuration.look),

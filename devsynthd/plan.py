@@ -1,20 +1,20 @@
 """From the command line, the environment and the file to all that one run is made from."""
 
-import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from msgspec import Struct
 
+from devsynthd.assembly import make_upstream
 from devsynthd.host.address import Address, socket_address
 from devsynthd.host.paths import absolute, cache_dir, config_path
 from devsynthd.settings.configuration import Prepared
 from devsynthd.settings.document import given_by_toml
 from devsynthd.settings.file import given_by_file, others_can_read
 from devsynthd.settings.sources import Given, combine, given_by_environment, given_by_flags
+from devsynthd.settings.trust import check_ca_bundle
 from devsynthd.transport.router import STALL_S
 from devsynthd.upstream.weights import find_embedded
-from devsynthd.wire.errors import ConfigInvalid
 from devsynthd.wire.requests import Value
 
 
@@ -40,11 +40,10 @@ class ConfigSource(Struct, frozen=True, kw_only=True):
         embedded = find_embedded(
             settings.llm_provider, settings.embedded_enabled, settings.embedded_model_path
         )
-        if (bundle := settings.llm_ca_bundle) and not os.access(absolute(bundle), os.R_OK):
-            raise ConfigInvalid(
-                f"llm_ca_bundle: {absolute(bundle)} is not a file that can be read",
-                hint="give the path of a file of CA certificates, or leave it empty",
-            )
+        if settings.llm_ca_bundle:
+            check_ca_bundle(absolute(settings.llm_ca_bundle))
+        if settings.llm_provider != "embedded":
+            make_upstream(settings, None)  # only to see that it can be made
         warnings = loaded.warnings
         if embedded.weights is None and settings.embedded_model_path and embedded.reason:
             warnings = (*warnings, f"no embedded engine: {embedded.reason}")

@@ -52,6 +52,8 @@ def check(app: App, *, file: Path | None) -> None:
         checked = file or (Path(status.config.path) if status else local_path())
         given = given_by_file(checked)
         errors = given.errors if given else ()
+        if given and not errors and (bundle := given.values.get("llm_ca_bundle")):
+            errors = _fault_of_bundle(str(bundle))
         if client and status and is_same_file(checked, status.config.path):
             errors = errors or (() if status.config.valid else _refused(client, status.pid))
     name = named(checked)
@@ -102,6 +104,17 @@ def other_file_note(daemons: str) -> str | None:
         if not is_same_file(ours, daemons):
             return f"the daemon reads {daemons}; one started from this shell would read {ours}"
     return None
+
+
+def _fault_of_bundle(bundle: str) -> tuple[str, ...]:
+    from devsynthd.host.paths import absolute  # noqa: PLC0415 - rarely needed
+    from devsynthd.settings.trust import check_ca_bundle  # noqa: PLC0415 - rarely needed
+
+    try:
+        check_ca_bundle(absolute(bundle))
+    except ConfigInvalid as exc:
+        return (str(exc),)
+    return ()
 
 
 def _refused(client: Client, pid: int) -> tuple[str, ...]:

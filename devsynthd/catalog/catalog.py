@@ -109,6 +109,14 @@ class Catalog:
         self._engine = engine
         self._update()
 
+    def retry(self) -> bool:
+        """Forget how the last poll failed, since the next one is another; return whether it did."""
+        if self.error is None:
+            return False
+        self.error, self.failures, self._reachable = None, 0, False
+        self._update()
+        return True
+
     def move(self, origin: Origin) -> None:
         """Turn to another upstream, of which nothing is known yet."""
         self.origin, self.listing, self.error, self.fetched_at = origin, None, None, None

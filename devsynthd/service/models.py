@@ -113,9 +113,8 @@ class ModelsService:
         if not request.persist:
             return self._selected(request, previous)
         wanted = settings_of_selection(request.model)
-        loaded = self._configuration.loaded
         try:
-            await self._configuration.write(needed_edits(wanted, loaded.in_file))
+            await self._configuration.write(lambda in_file: needed_edits(wanted, in_file))
         except ConfigInvalid as exc:
             warning = Warn("not_persisted", f"it holds until the daemon ends: {exc}")
             return self._selected(request, previous, warning)
@@ -157,7 +156,9 @@ def settings_of_selection(model: str | None) -> dict[str, Value]:
     return {"llm_model": "", "llm_auto_select_model": True}
 
 
-def needed_edits(wanted: Mapping[str, Value], in_file: Mapping[str, Value]) -> dict[str, Value]:
+def needed_edits(
+    wanted: Mapping[str, Value], in_file: Mapping[str, Value]
+) -> dict[str, Value | None]:
     """Return those of *wanted* that must be written; for what is not there the default will do."""
     return {
         key: value
@@ -174,7 +175,7 @@ def _hidden(wanted: Mapping[str, Value], loaded: Loaded) -> tuple[Warn, ...]:
             f"it holds until the daemon ends; from the next start on {hider(key, loaded)} hides it",
         )
         for key, value in wanted.items()
-        if getattr(loaded.settings, key) != value
+        if loaded.sources[key] in ("env", "flag") and getattr(loaded.settings, key) != value
     )
 
 

@@ -41,7 +41,7 @@ class SettingsService:
                 value = typed_value(setting, request.value)
             except NotAllowed as exc:
                 raise ConfigInvalid(refusal(setting, setting.key, request.value, exc)) from exc
-        await self._configuration.write({setting.key: value})
+        await self._configuration.write(lambda _: {setting.key: value})
         wishes = self._catalog.wishes
         if setting.key in keys_that_end(wishes.selected):
             # Also where the file said so already: who sets it means it.

@@ -1,10 +1,11 @@
 """The settings in force while the daemon runs: taken whole from the file, or not at all."""
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -16,6 +17,10 @@ from devsynthd.wire.objects import ConfigStatus
 from devsynthd.wire.requests import Value
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+Edits = Mapping[str, Value | None]
 
 SETTLE_S = 0.1
 """A file that is suddenly gone or empty may just be being saved: it has this long to come back."""
@@ -57,8 +62,27 @@ class Sources(Protocol):
         """
 
 
+class _Job(Generic[T]):
+    """One thing to do, and the future of what comes of it."""
+
+    def __init__(self, work: Callable[[], Coroutine[Any, Any, T]]) -> None:
+        self._work = work
+        self.is_wanted = True
+        self.done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+
+    async def run(self) -> None:
+        """Do it."""
+        try:
+            self.done.set_result(await self._work())
+        except Exception as exc:  # noqa: BLE001 - whoever waits for it takes it
+            self.done.set_exception(exc)
+            self.done.exception()  # seen: there may be nobody left who waits
+
+
 class Configuration:
     """Holds the settings in force. All of it happens on one event loop, files are read on threads.
+
+    What is asked of it is done by ``run``, so that what was read last is what is in force.
 
     Args:
         sources: Where settings come from.
@@ -79,7 +103,7 @@ class Configuration:
         self._adopt = adopt
         self._error: ConfigInvalid | None = None
         self._told: str | None = None  # the fault that was logged last
-        self._lock = asyncio.Lock()  # what was read last is what is in force
+        self._jobs: asyncio.Queue[_Job[Any]] = asyncio.Queue()
         self.generation = 1
 
     @property
@@ -103,30 +127,29 @@ class Configuration:
             overrides=self.loaded.overrides,
         )
 
+    # What can be asked for ------------------------------------------------------------------
+
     async def look(self, *, anyway: bool = False) -> None:
         """Take over what the file says, if that is something else than at the last look.
 
-        If it is not valid, the settings stay as they are; log and status say why.
+        If it is not valid, the settings stay as they are; log and status say why, and each further
+        look tries again, since a file that it names may have come.
 
         Args:
             anyway: Also if the file says the same: what it names may be another.
         """
-        try:
-            async with self._lock:
-                file = await asyncio.to_thread(self._sources.read)
-                if _says_nothing(file) and not _says_nothing(self._file):
-                    await asyncio.sleep(SETTLE_S)
-                    file = await asyncio.to_thread(self._sources.read)
-                if anyway:
-                    self._told = None
-                    if not await self._take(file):
-                        logger.info("the settings are as they were")
-                elif file != self._file:
-                    await self._take(file)
-        except ConfigInvalid:
-            pass  # logged, and told by status
-        except Exception:
-            logger.exception("the config file could not be taken over")
+
+        async def work() -> None:
+            file = await self._read()
+            if anyway:
+                self._told = None
+                if not await self._take(file):
+                    logger.info("the settings are as they were")
+            elif file != self._file or self._error is not None:
+                await self._take(file)
+
+        with contextlib.suppress(ConfigInvalid):  # logged, and told by status
+            await self._do(work)
 
     async def reload(self) -> tuple[str, ...]:
         """Take over what the file says now; return the keys whose values have changed.
@@ -134,18 +157,62 @@ class Configuration:
         Raises:
             ConfigInvalid: It is not valid; the settings stay as they are.
         """
-        async with self._lock:
-            return await self._take(await asyncio.to_thread(self._sources.read))
 
-    async def write(self, edits: Mapping[str, Value | None]) -> None:
-        """Set and (null) unset *edits*, checked values by key, in the file, and take it over.
+        async def work() -> tuple[str, ...]:
+            return await self._take(await self._read())
+
+        return await self._do(work)
+
+    async def write(self, edits_of: Callable[[Mapping[str, Value]], Edits]) -> None:
+        """Set and (null) unset settings in the file, and take it over.
+
+        Once it is begun it is finished, also if nobody waits for it any more.
+
+        Args:
+            edits_of: Returns the edits, checked values by key; it is told what the file sets.
 
         Raises:
             ConfigInvalid: They cannot be written, or the file would not be valid then.
         """
-        async with self._lock:
+
+        async def work() -> None:
+            file = await self._read()
+            edits = edits_of(file.values if file else {})
             await asyncio.to_thread(self._sources.write, edits, self._sources.prepare)
-            await self._take(await asyncio.to_thread(self._sources.read))
+            await self._take(await self._read())
+
+        await self._do(work)
+
+    # One after the other --------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Do what is asked for, one thing after the other, until cancelled."""
+        while True:
+            job = await self._jobs.get()
+            if not job.is_wanted:
+                continue
+            try:
+                await job.run()
+            except asyncio.CancelledError:
+                job.done.cancel()
+                raise
+
+    async def _do(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Return what *work* returns, done by ``run``: a request that ends does not end it."""
+        job = _Job(work)
+        self._jobs.put_nowait(job)
+        try:
+            return await asyncio.shield(job.done)
+        finally:
+            job.is_wanted = False  # if it has not begun, it never does
+
+    async def _read(self) -> Given | None:
+        """Return what the file says, once it says something, or has had the time to."""
+        file = await asyncio.to_thread(self._sources.read)
+        if _says_nothing(file) and not _says_nothing(self._file):
+            await asyncio.sleep(SETTLE_S)
+            file = await asyncio.to_thread(self._sources.read)
+        return file
 
     async def _take(self, file: Given | None) -> tuple[str, ...]:
         before, self._file = self._prepared, file
@@ -156,6 +223,11 @@ class Configuration:
         except ConfigInvalid as exc:
             self._refuse(exc)
             raise
+        except Exception as exc:
+            logger.exception("the config file could not be taken over")
+            bug = ConfigInvalid("a bug kept it from being taken over", hint="the log has more")
+            self._refuse(bug)
+            raise bug from exc
         self._prepared = prepared
         if self._error is not None:
             logger.info("%s is valid again", self._sources.path)

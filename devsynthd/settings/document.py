@@ -12,6 +12,8 @@ from devsynthd.settings.values import NotAllowed, check_value, refusal
 from devsynthd.wire.nearest import nearest
 from devsynthd.wire.requests import Value
 
+MAX_ERRORS = 100
+
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
@@ -42,6 +44,8 @@ def given_by_toml(data: bytes, path: str) -> Given:
             values[setting.key] = check_value(setting, value)
         except NotAllowed as exc:
             errors.append(refusal(setting, f"{place}: {_spelling(setting)}", value, exc))
+    if (more := len(errors) - MAX_ERRORS) > 0:
+        errors[MAX_ERRORS:] = [f"{path}: and {more} more"]
     return Given(values=values, errors=tuple(errors))
 
 

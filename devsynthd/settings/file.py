@@ -14,7 +14,7 @@ from devsynthd.settings.sources import (
     given_by_flags,
 )
 
-MAX_FILE_BYTES = 2**20
+MAX_FILE_BYTES = 2**16
 
 
 def load_settings(path: Path, environ: Mapping[str, str], flags: Mapping[str, object]) -> Loaded:
@@ -50,7 +50,7 @@ def read_file(path: Path) -> bytes | None:
             mode = os.fstat(file.fileno()).st_mode
             if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):  # /dev/null is an empty file
                 raise OSError("it is a pipe, not a file")
-            data = file.read(MAX_FILE_BYTES + 1)
+            data = file.read(MAX_FILE_BYTES + 1) or b""  # null: a device that has nothing yet
     except FileNotFoundError:
         return None
     if len(data) > MAX_FILE_BYTES:

@@ -5,6 +5,7 @@ import fcntl
 import os
 import random
 import stat
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -16,11 +17,16 @@ from devsynthd.settings.file import MAX_FILE_BYTES, read_file
 from devsynthd.wire.errors import ConfigInvalid
 from devsynthd.wire.requests import Value
 
+_ACL = "system.posix_acl_access"
+
 LOCK_S = 5.0
 """The longest wait for another writer."""
 
 POLL_S = (0.002, 0.02)
 """The shortest and the longest pause between two tries to get the lock."""
+
+SETTLE_S = 0.1
+"""How long an empty file has to be filled."""
 
 MAX_TRIES = 5
 """How often a change is made again because an editor, which knows no lock, came first."""
@@ -110,14 +116,14 @@ def _rewrite(path: Path, decide: Decide, lock_s: float) -> bytes | None:
     with _reasons(path):
         target = Path(os.path.realpath(path))
         # The first time without the lock: what is refused leaves no trace, not even a new folder.
-        old = _read(target)
+        old = _read_settled(target)
         new = decide(old)
         if new is None:
             return old
         _make_folder(target.parent)
         with _locked(target.parent, lock_s) as folder:
             for _ in range(MAX_TRIES):
-                now = _read(target)
+                now = _read_settled(target)
                 if now != old:
                     old, new = now, decide(now)
                 if new is None:
@@ -146,6 +152,15 @@ def _read(target: Path) -> bytes | None:
     if target.exists() and not target.is_file():
         raise OSError("it is not a regular file")
     return read_file(target)
+
+
+def _read_settled(target: Path) -> bytes | None:
+    """Return the same; an empty file has a moment to be filled: so editors begin to save."""
+    data = _read(target)
+    if data == b"":
+        time.sleep(SETTLE_S)
+        data = _read(target)
+    return data
 
 
 def _make_folder(folder: Path) -> None:
@@ -202,7 +217,7 @@ def _replace(target: Path, old: bytes | None, new: bytes) -> bool:
             file.write(new)
             file.flush()
             if status:
-                _keep_rights(fd, status)
+                _keep_rights(fd, target, status)
             os.fsync(fd)
         if _read(target) != old:
             return False
@@ -212,9 +227,30 @@ def _replace(target: Path, old: bytes | None, new: bytes) -> bool:
     return True
 
 
-def _keep_rights(fd: int, status: os.stat_result) -> None:
-    """Give the file *fd* group, owner and mode of *status*, as far as this user may."""
-    for uid, gid in ((-1, status.st_gid), (status.st_uid, -1)):
-        with suppress(OSError):
-            os.fchown(fd, uid, gid)
-    os.fchmod(fd, stat.S_IMODE(status.st_mode))
+def _keep_rights(fd: int, target: Path, status: os.stat_result) -> None:
+    """Give the file *fd* the owner and the rights of *target*, or fewer where this user may not."""
+    mode = stat.S_IMODE(status.st_mode)
+    try:
+        os.fchown(fd, -1, status.st_gid)
+        _copy_acl(fd, target)
+    except OSError:
+        # Meant for another group, or narrowed by the list: this one has no more than all others.
+        mode &= ~stat.S_IRWXG | (mode & stat.S_IRWXO) << 3
+    with suppress(OSError):
+        os.fchown(fd, status.st_uid, -1)
+    os.fchmod(fd, mode)
+
+
+def _copy_acl(fd: int, target: Path) -> None:
+    """Give the file *fd* the access control list of *target*, if that has one (Linux).
+
+    Raises:
+        OSError: It cannot have it.
+    """
+    if sys.platform != "linux":
+        return
+    try:
+        acl = os.getxattr(target, _ACL)
+    except OSError:  # it has none, or the file system knows none
+        return
+    os.setxattr(fd, _ACL, acl)

@@ -17,7 +17,8 @@ _BOOLEANS = dict.fromkeys(("true", "1", "yes", "on"), True) | dict.fromkeys(
     ("false", "0", "no", "off"), False
 )
 _INTEGER = re.compile(r"[+-]?[0-9]{1,400}")
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+# Each digit can be matched in one way only: else a long text would take a quadratic time.
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 class NotAllowed(ValueError):
@@ -82,6 +83,7 @@ def find_setting(key: str) -> Setting:
     """
     if setting := BY_KEY.get(key):
         return setting
+    key = key.partition("=")[0]  # what follows may be a secret
     close = nearest(key.lower().removeprefix("devsynth_").replace(".", "_"), BY_KEY)
     raise ConfigInvalid(
         f"there is no setting {key[:64]!a}",

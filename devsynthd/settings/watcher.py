@@ -80,7 +80,7 @@ async def watch(path: Path, look: Callable[[], Awaitable[None]], *, tick_s: floa
         folders = folders_to_watch(path)
         try:
             await _watch(path, folders, look, tick_s)
-        except (OSError, RuntimeError) as exc:
+        except (OSError, RuntimeError, ValueError) as exc:  # the last: a name that is not UTF-8
             if folders_to_watch(path) != folders:
                 continue  # one had just gone
             if not complained:

@@ -383,3 +383,12 @@ def test_a_closed_client_leaves_nothing_open(socket_path: Path) -> None:
         )
 
     assert (process.stdout, process.stderr) == ("DaemonUnreachable\n", "")
+
+
+def test_a_number_that_no_message_holds_is_an_error_of_ours(socket_path: Path) -> None:
+    with (
+        FakeDaemon(socket_path, lambda daemon: daemon.serve({})),
+        Client(socket_path) as ctl,
+        pytest.raises(BadRequest, match="too large"),
+    ):
+        ctl.config_set("llm_max_tokens", 10**400)

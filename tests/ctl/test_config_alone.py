@@ -261,3 +261,15 @@ def test_the_schema_is_for_editors(run: Run) -> None:
     assert process.stdout.count("\n") > len(SETTINGS)
     as_json = run("config", "schema", "--json").stdout
     assert (json.loads(as_json), as_json.count("\n")) == (file_schema(), 1)
+
+
+def test_a_file_of_certificates_has_to_be_one(run: Run, config_file: Path) -> None:
+    process = run("config", "set", "llm_ca_bundle", "/none.pem")
+    assert (process.returncode, process.stdout) == (78, "")
+    assert "/none.pem is not a file of CA certificates" in process.stderr
+    assert not config_file.exists()
+
+    config_file.write_text("[llm]\nca_bundle = '/none.pem'\n")
+    checked = run("config", "check")
+    assert checked.returncode == 78
+    assert "/none.pem is not a file of CA certificates" in checked.stderr

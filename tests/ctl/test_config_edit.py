@@ -568,3 +568,19 @@ def test_a_key_in_a_file_that_others_can_read_is_warned_about(
         assert process.returncode == 0
         assert f"other users can read the secret in it: chmod 600 {config_file}" in process.stderr
         assert SECRET not in process.stderr + process.stdout
+
+
+@pytest.mark.parametrize("number", ["SIGTERM", "SIGHUP"])
+def test_an_edit_that_is_ended_keeps_what_was_written_and_says_where(
+    run: Run, config_file: Path, editor: MakeEditor, temp: Path, number: str
+) -> None:
+    config_file.write_text(OLD)
+    editor(
+        f"{writes(INVALID)}\nimport os, signal, time\nparent = os.getppid()\n"
+        f"os.kill(parent, signal.{number})\n"
+        "while os.getppid() == parent: time.sleep(0.01)"
+    )
+    process = run("config", "edit")
+    assert process.returncode == 130
+    assert kept_in(temp, process.stderr) == INVALID
+    assert config_file.read_text() == OLD

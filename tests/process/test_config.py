@@ -208,7 +208,7 @@ def test_reload_and_check_tell_what_is_wrong_with_the_file(
 def test_check_tells_what_only_the_daemon_finds_and_not_what_was_mended(
     daemon: DaemonProcess, config_file: Path
 ) -> None:
-    config_file.write_text("[llm]\nca_bundle = '/no/such/file'\n")
+    config_file.write_text("[embedded]\nenabled = 'always'\nmodel_path = '/no/such/file'\n")
     assert daemon.ctl("reload").returncode == 78
     outcome = daemon.ctl("config", "check")
     assert (outcome.returncode, outcome.stdout) == (78, "")

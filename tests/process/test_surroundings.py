@@ -146,3 +146,16 @@ def test_a_log_reader_that_leaves_is_no_reason_to_stop(
         assert b"listening on" in process.stderr.readline()
         process.stderr.close()
         serve_and_stop(process, short_dir / "s.sock", upstream)
+
+
+def test_a_config_file_whose_name_is_no_text_is_looked_at_now_and_then(
+    short_dir: Path, upstream: UpstreamServer
+) -> None:
+    folder = short_dir / b"\xff".decode(errors="surrogateescape")
+    folder.mkdir()
+    environ = {**asks(upstream), "DEVSYNTH_CONFIG": str(folder / "config.toml")}
+    with daemon_process(short_dir, environ=environ) as daemon:
+        daemon.wait_logged("cannot watch")
+        (folder / "config.toml").write_text("[llm]\nmax_tokens = 7\n")
+        daemon.wait_logged("llm_max_tokens from 1024 to 7")
+        assert daemon.ctl("generate", "hi").stdout == "Hello world\n"

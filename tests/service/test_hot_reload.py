@@ -1,18 +1,28 @@
 """What a saved config file changes in the running daemon, and what it leaves as it was."""
 
 import logging
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 
 from tests.lmstudio import LMStudio
-from tests.service.asking import RARELY_S, error, listing, result, until_answered, wait_queue
+from tests.service.asking import (
+    RARELY_S,
+    error,
+    held,
+    listing,
+    result,
+    until_answered,
+    wait_queue,
+)
 from tests.service.settings_asking import in_force, save, setting, wait_config, wait_in_force
 from tests.support.daemon import Dealer, RunningDaemon, start_daemon
 from tests.support.upstream_exchange import Gate
-from tests.support.upstream_replies import silence, tokens
+from tests.support.upstream_replies import silence, tokens, unauthorized
 from tests.support.upstream_server import UpstreamServer, free_port
 
 
@@ -176,6 +186,27 @@ def test_another_key_is_used_and_polled_with_at_once(
     old, new = upstream.generations
     assert "authorization" not in old.headers
     assert new.headers["authorization"] == "Bearer hunter2"
+
+
+def test_whoever_asks_after_the_key_was_corrected_is_not_told_of_the_old_one(
+    short_dir: Path, path: Path, upstream: UpstreamServer
+) -> None:
+    upstream.models_reply = unauthorized()
+    with start_daemon(short_dir, upstream, **basic(upstream)) as daemon:
+        dealer = daemon.dealer()
+        assert error(dealer.ask(op="generate", id=1, prompt="x"))["code"] == "upstream_auth"
+        gate = Gate()
+        upstream.models_reply = held(gate, listing({"id": "a"}))
+
+        save(path, **basic(upstream, llm_api_key="right"))
+        wait_in_force(dealer, "llm_api_key", "********")
+        dealer.send(op="generate", id=2, prompt="x")
+        dealer.send(op="select", id=3, model="a", persist=False)
+        gate.step()
+
+        answers = {reply["id"]: result(reply) for reply in until_answered(dealer, 2, 3)}
+        assert answers[2]["model"] == "a"
+        assert answers[3]["selection"]["available"] is True
 
 
 def test_another_provider(dealer: Dealer, path: Path) -> None:
@@ -355,11 +386,14 @@ BAD = [
     (lambda path: path.write_bytes(b"[llm]\nmodel = 'caf\xe9'\n"), "line 2: this is not UTF-8"),
     (as_folder, "cannot be read: Is a directory"),
     (as_loop, "cannot be read: Too many levels of symbolic links"),
-    (as_big_as_100_mb, "cannot be read: it is bigger than 1048576 bytes"),
+    (as_big_as_100_mb, "cannot be read: it is bigger than 65536 bytes"),
     (lambda path: path.write_text("[llm]\nmodle = 'a'\n"), "did you mean [llm] model?"),
     (lambda path: path.write_text("[llm]\nmax_tokens = 'x'\n"), "line 2: [llm] max_tokens = 'x'"),
     (lambda path: path.write_text("[llm]\n\ntemperature = 3\n"), "a number from 0 to 2"),
-    (lambda path: path.write_text("[llm]\nca_bundle = '/none'\n"), "/none is not a file"),
+    (
+        lambda path: path.write_text("[llm]\nca_bundle = '/none'\n"),
+        "/none is not a file of CA certificates",
+    ),
     (
         lambda path: path.write_text("[embedded]\nenabled='always'\nmodel_path='/none.gguf'\n"),
         "/none.gguf is not a file that can be read",
@@ -405,6 +439,20 @@ def test_a_bad_file_changes_nothing_and_is_told_until_it_is_good(
     assert len(warnings) == 1, "it is logged once, not at each look"
     assert told in warnings[0].getMessage()
     assert f"{path} is valid again" in caplog.text
+
+
+def test_a_file_that_a_setting_names_is_waited_for(
+    dealer: Dealer, short_dir: Path, path: Path
+) -> None:
+    text = path.read_text()
+    bundle = short_dir / "ca.pem"
+    path.write_text(text.replace("[llm]", f"[llm]\nca_bundle = '{bundle}'"))
+    wait_config(dealer, valid=False)
+
+    shutil.copy(certifi.where(), bundle)
+
+    wait_config(dealer, valid=True)
+    assert in_force(dealer, "llm_ca_bundle") == str(bundle)
 
 
 def test_what_changed_is_logged_and_a_secret_is_not(

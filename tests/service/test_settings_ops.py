@@ -1,13 +1,18 @@
 """``config_get``, ``config_set`` and ``reload``, and what ``select`` writes."""
 
+import contextlib
+import fcntl
 import json
+import os
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from devsynthd.settings.schema import SETTINGS
-from tests.service.asking import RARELY_S, error, result
+from tests.service.asking import RARELY_S, error, result, wait_status
 from tests.service.settings_asking import in_force, save, setting, wait_config
 from tests.support.daemon import Dealer, RunningDaemon, start_daemon
 from tests.support.upstream_server import UpstreamServer
@@ -150,7 +155,9 @@ def test_null_unsets(dealer: Dealer, path: Path) -> None:
         ("llm_provider", "lmstudo", "lmstudio, openai or embedded"),
         ("llm_api_base", "http://me:hunter2@host", "user and password"),
         ("llm_api_key", "hunter2 with spaces", "without spaces"),
-        ("llm_ca_bundle", "/none.pem", "/none.pem is not a file that can be read"),
+        ("llm_api_base", "http://a%zz/", "not a usable URL"),
+        ("llm_ca_bundle", "/etc/passwd", "/etc/passwd is not a file of CA certificates"),
+        ("llm_ca_bundle", "/none.pem", "/none.pem is not a file of CA certificates"),
         ("embedded_enabled", "always", "/none.gguf is not a file that can be read"),
     ],
 )
@@ -182,6 +189,10 @@ def test_a_number_of_any_length_is_refused(dealer: Dealer) -> None:
 
     assert reply["type"] == "error"
     assert reply["error"]["code"] in {"config_invalid", "bad_request"}
+
+
+def test_a_long_number_costs_no_time(dealer: Dealer) -> None:
+    refused(dealer, "llm_temperature", "1" * 1_000_000 + "x")
 
 
 def test_the_environment_hides_what_is_written_and_that_is_told(
@@ -428,3 +439,74 @@ def test_two_who_write_at_once_lose_nothing(daemon: RunningDaemon, path: Path) -
     assert in_force(first, "llm_max_tokens") == rounds
     assert in_force(first, "llm_idle_timeout") == rounds
     assert f"max_tokens = {rounds}" in path.read_text()
+
+
+def test_a_selection_right_after_another_is_what_the_file_says(dealer: Dealer, path: Path) -> None:
+    change(dealer, "llm_model", "a")
+    for number, model in enumerate(("b", "a")):
+        dealer.send(op="select", id=number, model=model)
+
+    outcomes = [result(dealer.receive()) for _ in range(2)]
+
+    assert [outcome["persisted"] for outcome in outcomes] == [True, True]
+    assert [codes(outcome) for outcome in outcomes] == [[], []]
+    assert 'model = "a"' in path.read_text()
+    assert in_force(dealer, "llm_model") == "a"
+
+
+# Requests that end early -----------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def folder_locked(path: Path) -> Iterator[None]:
+    """Keep writers of *path* waiting, as another one would."""
+    fd = os.open(path.parent, os.O_RDONLY)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def test_what_was_begun_is_finished_although_nobody_waits_any_more(
+    daemon: RunningDaemon, dealer: Dealer, path: Path
+) -> None:
+    with folder_locked(path):
+        late = error(dealer.ask(op="config_set", id=1, key="llm_max_tokens", value=7, timeout=0.2))
+        assert late["code"] == "deadline_exceeded"
+        other = daemon.dealer()
+        other.send(op="config_set", id=2, key="llm_max_tokens", value=8)
+
+    assert result(other.receive())["effective"] == 8
+    assert "max_tokens = 8" in path.read_text()
+    assert in_force(dealer, "llm_max_tokens") == 8
+
+
+def test_what_was_not_begun_when_nobody_waited_any_more_is_not_done(
+    daemon: RunningDaemon, dealer: Dealer, path: Path
+) -> None:
+    first, last = daemon.dealer(), daemon.dealer()
+    with folder_locked(path):
+        first.send(op="config_set", id=1, key="llm_max_tokens", value=7)
+        wait_status(last, lambda report: len(report["requests"]) == 1)
+        late = error(dealer.ask(op="config_set", id=2, key="llm_model", value="x", timeout=0.2))
+        assert late["code"] == "deadline_exceeded"
+
+    assert result(first.receive())["effective"] == 7
+    assert result(last.ask(op="reload", id=3))["changed"] == []
+    assert in_force(dealer, "llm_model") == ""
+
+
+def test_a_file_that_is_being_saved_is_not_taken_for_an_empty_one(
+    dealer: Dealer, path: Path
+) -> None:
+    """An editor that saves in place empties the file first: here it takes its time."""
+    text = path.read_text()
+    with path.open("w") as file:
+        finish = threading.Timer(0.03, lambda: print(text, end="", file=file, flush=True))
+        finish.start()
+        change(dealer, "llm_max_tokens", 7)
+        finish.join()
+
+    assert f"{text}" in path.read_text().replace("max_tokens = 7\n", "")
+    assert setting(dealer, "llm_api_base")["source"] == "file"

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devsynthd.settings.document import given_by_toml
+from devsynthd.settings.document import MAX_ERRORS, given_by_toml
 from devsynthd.settings.sources import Given
 
 GOOD: list[tuple[str, dict[str, object]]] = [
@@ -109,3 +109,12 @@ def test_errors_never_tell_a_secret() -> None:
 @given(st.binary(max_size=200) | st.text("[]llm.=\"'{}\n# 1aemodx", max_size=60).map(str.encode))
 def test_no_content_does_worse_than_an_error(data: bytes) -> None:
     given_by_toml(data, "F")
+
+
+def test_of_very_many_faults_the_first_are_told() -> None:
+    text = "[llm]\n" + "".join(f"key{number} = 1\n" for number in range(1000))
+
+    errors = given_by_toml(text.encode(), "F").errors
+
+    assert len(errors) == MAX_ERRORS + 1
+    assert errors[-1] == f"F: and {1000 - MAX_ERRORS} more"

@@ -48,6 +48,10 @@ def test_the_null_device_is_an_empty_file() -> None:
     assert load_settings(Path("/dev/null"), {}, {}).exists
 
 
+def test_a_device_that_has_nothing_yet_is_an_empty_file() -> None:
+    assert load_settings(Path("/dev/ptmx"), {}, {}).exists
+
+
 def test_all_sources_meet(path: Path) -> None:
     path.write_text("[llm]\nmodel = 'file'\nmax_tokens = 7\n[daemon]\nlog_level = 'error'\n")
     environ = {"DEVSYNTH_LLM_MODEL": "env", "DEVSYNTH_DAEMON_LOG_LEVEL": "warning"}
@@ -99,7 +103,7 @@ def test_the_biggest_file_is_read_and_one_byte_more_is_refused(path: Path) -> No
     assert load_settings(path, {}, {}).exists
 
     path.write_bytes(b"#" * (MAX_FILE_BYTES + 1))
-    assert refusal_of(path) == f"{path} cannot be read: it is bigger than 1048576 bytes"
+    assert refusal_of(path) == f"{path} cannot be read: it is bigger than 65536 bytes"
 
 
 def test_a_file_that_may_not_be_read_is_refused(short_dir: Path) -> None:

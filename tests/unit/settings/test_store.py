@@ -4,6 +4,7 @@ import os
 import resource
 import socket
 import stat
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -162,6 +163,42 @@ def test_owner_and_group_are_kept(path: Path) -> None:
     assert (status.st_uid, status.st_gid, mode(path)) == (12345, 54321, 0o640)
 
 
+def acl(*entries: tuple[int, int, int]) -> bytes:
+    """Return an access control list of (tag, permissions, id), as the kernel takes it."""
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+def test_an_access_control_list_is_kept(path: Path) -> None:
+    nobody = 0xFFFFFFFF
+    entries = ((1, 6, nobody), (2, 4, 12345), (4, 0, nobody), (16, 4, nobody), (32, 0, nobody))
+    try:
+        os.setxattr(path, "system.posix_acl_access", acl(*entries))
+    except (OSError, AttributeError):
+        pytest.skip("this file system has no access control lists")
+    before = mode(path)
+
+    edit_file(path, EDITS, accept)
+
+    assert os.getxattr(path, "system.posix_acl_access") == acl(*entries)
+    assert mode(path) == before
+
+
+def test_an_empty_file_has_a_moment_to_be_filled(path: Path) -> None:
+    """As by an editor that saves in place: it empties the file first."""
+    with path.open("wb") as file:
+
+        def finish() -> None:
+            file.write(TEXT)
+            file.flush()
+
+        timer = threading.Timer(0.02, finish)
+        timer.start()
+        edit_file(path, EDITS, accept)
+        timer.join()
+
+    assert path.read_bytes() == CHANGED
+
+
 def test_the_file_of_somebody_else_can_be_written_if_its_mode_allows(short_dir: Path) -> None:
     path = short_dir / "config.toml"
     path.write_bytes(TEXT)
@@ -301,7 +338,7 @@ def test_a_file_that_is_too_big_is_refused(path: Path) -> None:
 
     refusal = refusal_of(edit_file, path, EDITS, accept)
 
-    assert str(refusal) == f"{path} cannot be written: it is bigger than 1048576 bytes"
+    assert str(refusal) == f"{path} cannot be written: it is bigger than 65536 bytes"
 
 
 def test_a_file_that_would_be_too_big_stays_as_it_is(path: Path) -> None:
@@ -310,7 +347,7 @@ def test_a_file_that_would_be_too_big_stays_as_it_is(path: Path) -> None:
 
     refusal = refusal_of(edit_file, path, EDITS, accept)
 
-    assert str(refusal) == f"{path} cannot be written: it would be bigger than 1048576 bytes"
+    assert str(refusal) == f"{path} cannot be written: it would be bigger than 65536 bytes"
     assert path.read_bytes() == big
     assert names(path.parent) == ["config.toml"]
 
