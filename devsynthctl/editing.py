@@ -14,7 +14,6 @@ from devsynthctl.client import Client
 from devsynthctl.editor import editor_command, private_copy, run_editor
 from devsynthctl.errors import ClientError
 from devsynthctl.render.settings import Change, Place, saved_notes, setting_line
-from devsynthctl.render.text import named
 from devsynthctl.settings_access import (
     client_if_any,
     is_same_file,
@@ -32,6 +31,7 @@ from devsynthd.wire.errors import ConfigInvalid, DevsynthError
 from devsynthd.wire.objects import SettingInfo
 from devsynthd.wire.requests import Value
 from devsynthd.wire.results import SettingOutcome
+from devsynthd.wire.text import named
 
 InForce = Mapping[str, SettingInfo]
 """What a daemon has in force, by key."""

@@ -16,6 +16,7 @@ from devsynthd.settings.trust import check_ca_bundle
 from devsynthd.transport.router import STALL_S
 from devsynthd.upstream.weights import find_embedded
 from devsynthd.wire.requests import Value
+from devsynthd.wire.text import named
 
 
 class ConfigSource(Struct, frozen=True, kw_only=True):
@@ -48,7 +49,10 @@ class ConfigSource(Struct, frozen=True, kw_only=True):
         if embedded.weights is None and settings.embedded_model_path and embedded.reason:
             warnings = (*warnings, f"no embedded engine: {embedded.reason}")
         if loaded.in_file.get("llm_api_key") and others_can_read(self.path):
-            warnings = (*warnings, f"{self.path} has llm_api_key, and other users can read it")
+            warnings = (
+                *warnings,
+                f"{named(self.path)} has llm_api_key, and other users can read it",
+            )
         return Prepared(loaded=loaded, weights=embedded.weights, warnings=warnings)
 
     def write(self, edits: Mapping[str, Value | None], approve: Callable[[Given], object]) -> None:
@@ -61,7 +65,7 @@ class ConfigSource(Struct, frozen=True, kw_only=True):
         from devsynthd.settings.store import edit_file  # noqa: PLC0415
 
         def approve_content(content: bytes) -> None:
-            approve(given_by_toml(content, str(self.path)))
+            approve(given_by_toml(content, named(self.path)))
 
         edit_file(self.path, edits, approve_content)
 

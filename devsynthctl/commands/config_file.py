@@ -10,7 +10,7 @@ from msgspec import Raw, msgpack
 from devsynthctl.app import App
 from devsynthctl.client import Client
 from devsynthctl.options import as_json
-from devsynthctl.render.text import cell, escaped, named
+from devsynthctl.render.text import cell, escaped
 from devsynthctl.settings_access import (
     client_if_any,
     is_same_file,
@@ -18,6 +18,7 @@ from devsynthctl.settings_access import (
     tell_who_can_read,
 )
 from devsynthd.wire.errors import ConfigInvalid
+from devsynthd.wire.text import named
 
 
 @click.command()

@@ -27,11 +27,6 @@ def cell(text: str) -> str:
     return text if text.isascii() and text.isprintable() else text.translate(_IN_CELLS)
 
 
-def named(path: object) -> str:
-    """Return *path*, or any name of a file, as Unicode: bytes that are no text become escapes."""
-    return str(path).encode(errors="backslashreplace").decode()
-
-
 def escaped(json_text: str) -> str:
     """Return the same JSON with those characters escaped that JSON allows but terminals obey."""
     return json_text if json_text.isascii() else json_text.translate(_IN_JSON)

@@ -1,16 +1,25 @@
 """One request under way: who asked, how it is answered, and how it ends early."""
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from typing import Protocol
 
 from devsynthd.wire.codec import Encoding, encode
-from devsynthd.wire.errors import Cancelled, DeadlineExceeded, DevsynthError, Incomplete
+from devsynthd.wire.errors import (
+    Cancelled,
+    DeadlineExceeded,
+    DevsynthError,
+    Incomplete,
+    Internal,
+)
 from devsynthd.wire.objects import ErrorInfo, RequestInfo, RequestState
 from devsynthd.wire.replies import AnyReply, Chunk, Error, Progress, Result
 from devsynthd.wire.requests import Request, RequestId
 from devsynthd.wire.results import AnyResult
+
+logger = logging.getLogger(__name__)
 
 Frames = list[bytes]
 
@@ -117,7 +126,13 @@ class Call:
         if isinstance(error, Cancelled | DeadlineExceeded | Incomplete):
             error.details.setdefault("text", "".join(self.text))
         state: RequestState = "cancelled" if isinstance(error, Cancelled) else "failed"
-        self._answer(Error(id=self.id, error=error_info(error)), state)
+        try:
+            self._answer(Error(id=self.id, error=error_info(error)), state)
+        except (UnicodeEncodeError, OverflowError):
+            # It must be answered all the same, and one request must not end the daemon.
+            logger.exception("the error %r of request %d cannot be told", error, self.number)
+            bug = Internal("an error that cannot be told", hint="the daemon's log has the details")
+            self._answer(Error(id=self.id, error=error_info(bug)), "failed")
 
     def _answer(self, reply: AnyReply, state: RequestState) -> None:
         if not self.answered:

@@ -15,6 +15,7 @@ from devsynthd.settings.values import show_value
 from devsynthd.wire.errors import ConfigInvalid
 from devsynthd.wire.objects import ConfigStatus
 from devsynthd.wire.requests import Value
+from devsynthd.wire.text import named
 
 logger = logging.getLogger(__name__)
 
@@ -119,7 +120,7 @@ class Configuration:
     def status(self) -> ConfigStatus:
         """Return how the file is."""
         return ConfigStatus(
-            path=str(self._sources.path),
+            path=named(self._sources.path),
             exists=self.loaded.exists,
             config_generation=self.generation,
             valid=self._error is None,

@@ -13,6 +13,7 @@ from devsynthd.settings.sources import (
     given_by_environment,
     given_by_flags,
 )
+from devsynthd.wire.text import named
 
 MAX_FILE_BYTES = 2**16
 
@@ -35,8 +36,8 @@ def given_by_file(path: Path) -> Given | None:
     try:
         data = read_file(path)
     except OSError as exc:
-        return Given(errors=(f"{path} cannot be read: {exc.strerror or exc}",))
-    return None if data is None else given_by_toml(data, str(path))
+        return Given(errors=(f"{named(path)} cannot be read: {exc.strerror or exc}",))
+    return None if data is None else given_by_toml(data, named(path))
 
 
 def read_file(path: Path) -> bytes | None:

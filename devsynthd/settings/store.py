@@ -16,6 +16,7 @@ from devsynthd.settings.edits import edited
 from devsynthd.settings.file import MAX_FILE_BYTES, read_file
 from devsynthd.wire.errors import ConfigInvalid
 from devsynthd.wire.requests import Value
+from devsynthd.wire.text import named
 
 _ACL = "system.posix_acl_access"
 
@@ -80,7 +81,7 @@ def edit_file(
         except UnicodeDecodeError as exc:
             line = before.count(b"\n", 0, exc.start) + 1
             raise OSError(errno.EILSEQ, f"its line {line} is not UTF-8 text") from exc
-        new = edited(text, edits, str(path)).encode()
+        new = edited(text, edits, named(path)).encode()
         approve(new)
         return None if new == before else new
 
@@ -103,7 +104,7 @@ def replace_file(
             return None
         if old != expected:
             raise ConfigInvalid(
-                f"{path} was changed by somebody else meanwhile: it stays as they left it",
+                f"{named(path)} was changed by somebody else meanwhile: it stays as they left it",
                 hint="look at it, and make your change again",
             )
         return content
@@ -142,7 +143,7 @@ def _reasons(path: Path) -> Iterator[None]:
         yield
     except OSError as exc:
         raise ConfigInvalid(
-            f"{path} cannot be written: {exc.strerror or exc}",
+            f"{named(path)} cannot be written: {exc.strerror or exc}",
             hint=_HINTS.get(exc.errno or 0, _HINT),
         ) from exc
 
@@ -181,7 +182,7 @@ def _locked(folder: Path, lock_s: float) -> Iterator[int]:
         deadline = time.monotonic() + lock_s
         while not try_lock(fd):
             if time.monotonic() >= deadline:
-                raise OSError(errno.ETIMEDOUT, f"somebody else keeps {folder} locked")
+                raise OSError(errno.ETIMEDOUT, f"somebody else keeps {named(folder)} locked")
             time.sleep(random.uniform(*POLL_S))  # noqa: S311 - spreads the tries, guards nothing
         yield fd
     finally:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from devsynthd.wire.errors import ConfigInvalid
+from devsynthd.wire.text import named
 
 
 def check_ca_bundle(path: Path) -> None:
@@ -17,6 +18,6 @@ def check_ca_bundle(path: Path) -> None:
         ssl.create_default_context(cafile=path)
     except (OSError, ValueError) as exc:  # ssl.SSLError is an OSError
         raise ConfigInvalid(
-            f"llm_ca_bundle: {path} is not a file of CA certificates that can be read",
+            f"llm_ca_bundle: {named(path)} is not a file of CA certificates that can be read",
             hint="give the path of one in PEM form, or leave it empty",
         ) from exc

@@ -159,3 +159,9 @@ def test_a_config_file_whose_name_is_no_text_is_looked_at_now_and_then(
         (folder / "config.toml").write_text("[llm]\nmax_tokens = 7\n")
         daemon.wait_logged("llm_max_tokens from 1024 to 7")
         assert daemon.ctl("generate", "hi").stdout == "Hello world\n"
+
+        (folder / "config.toml").write_text("[llm]\nmax_tokens = 0\n")
+        refused = daemon.ctl("reload")
+        assert refused.returncode == 78
+        assert "udcff/config.toml, line 2" in refused.stderr
+        assert "udcff/config.toml, line 2" in daemon.ctl("status").stdout
