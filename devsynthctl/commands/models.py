@@ -83,7 +83,7 @@ def select(app: App, *, model: str | None, auto: bool, force: bool, no_persist: 
         chosen = outcome.selection
         app.print(printable(f"{chosen.model or 'no model'} ({chosen.how}: {chosen.reason})\n"))
         if outcome.persisted:
-            app.note("written to the config file: it holds after a restart too")
+            app.note("it holds after a restart too")
         elif no_persist:
             app.note("it holds until the daemon ends")
         app.warn(outcome.warnings)
