@@ -57,6 +57,7 @@ def edit_file(
     approve: Callable[[bytes], None],
     *,
     lock_s: float = LOCK_S,
+    settle_s: float = SETTLE_S,
 ) -> bytes:
     """Set and (null) unset *edits*, checked values by key, in the file; return what it holds now.
 
@@ -69,6 +70,7 @@ def edit_file(
         edits: As ``edits.edited`` takes them.
         approve: May raise ConfigInvalid. Called again if somebody else changes the file meanwhile.
         lock_s: How long to wait for other writers, in seconds.
+        settle_s: How long an empty file has to be filled: so editors begin to save.
 
     Raises:
         ConfigInvalid: The file cannot be edited or written, or *approve* says no.
@@ -85,7 +87,7 @@ def edit_file(
         approve(new)
         return None if new == before else new
 
-    return _rewrite(path, decide, lock_s) or b""
+    return _rewrite(path, decide, lock_s, settle_s) or b""
 
 
 def replace_file(
@@ -109,22 +111,22 @@ def replace_file(
             )
         return content
 
-    _rewrite(path, decide, lock_s)
+    _rewrite(path, decide, lock_s, SETTLE_S)
 
 
-def _rewrite(path: Path, decide: Decide, lock_s: float) -> bytes | None:
+def _rewrite(path: Path, decide: Decide, lock_s: float, settle_s: float) -> bytes | None:
     """Have in the file what *decide* makes of its content, and return that."""
     with _reasons(path):
         target = Path(os.path.realpath(path))
         # The first time without the lock: what is refused leaves no trace, not even a new folder.
-        old = _read_settled(target)
+        old = _read_settled(target, settle_s)
         new = decide(old)
         if new is None:
             return old
         _make_folder(target.parent)
         with _locked(target.parent, lock_s) as folder:
             for _ in range(MAX_TRIES):
-                now = _read_settled(target)
+                now = _read_settled(target, settle_s)
                 if now != old:
                     old, new = now, decide(now)
                 if new is None:
@@ -155,11 +157,11 @@ def _read(target: Path) -> bytes | None:
     return read_file(target)
 
 
-def _read_settled(target: Path) -> bytes | None:
-    """Return the same; an empty file has a moment to be filled: so editors begin to save."""
+def _read_settled(target: Path, settle_s: float) -> bytes | None:
+    """Return the same; an empty file has *settle_s* seconds to be filled."""
     data = _read(target)
     if data == b"":
-        time.sleep(SETTLE_S)
+        time.sleep(settle_s)
         data = _read(target)
     return data
 

@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import json
 import os
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -495,18 +494,3 @@ def test_what_was_not_begun_when_nobody_waited_any_more_is_not_done(
     assert result(first.receive())["effective"] == 7
     assert result(last.ask(op="reload", id=3))["changed"] == []
     assert in_force(dealer, "llm_model") == ""
-
-
-def test_a_file_that_is_being_saved_is_not_taken_for_an_empty_one(
-    dealer: Dealer, path: Path
-) -> None:
-    """An editor that saves in place empties the file first: here it takes its time."""
-    text = path.read_text()
-    with path.open("w") as file:
-        finish = threading.Timer(0.03, lambda: print(text, end="", file=file, flush=True))
-        finish.start()
-        change(dealer, "llm_max_tokens", 7)
-        finish.join()
-
-    assert f"{text}" in path.read_text().replace("max_tokens = 7\n", "")
-    assert setting(dealer, "llm_api_base")["source"] == "file"

@@ -191,9 +191,9 @@ def test_an_empty_file_has_a_moment_to_be_filled(path: Path) -> None:
             file.write(TEXT)
             file.flush()
 
-        timer = threading.Timer(0.02, finish)
+        timer = threading.Timer(0.1, finish)
         timer.start()
-        edit_file(path, EDITS, accept)
+        edit_file(path, EDITS, accept, settle_s=2)
         timer.join()
 
     assert path.read_bytes() == CHANGED
