@@ -1,7 +1,6 @@
 """``config``: the settings, shown and changed, whether or not a daemon runs."""
 
 import os
-import sys
 from pathlib import Path
 
 import click
@@ -31,17 +30,15 @@ from devsynthctl.render.settings import (
     setting_line,
     value_text,
 )
+from devsynthctl.secret import read_secret
 from devsynthctl.settings_access import (
     DaemonSettings,
     SettingsAccess,
     settings_access,
     tell_who_can_read,
 )
-from devsynthd.wire.errors import BadRequest
 from devsynthd.wire.requests import List, Value
 from devsynthd.wire.results import Models, SettingOutcome, SettingsReport
-
-_MAX_LINE_BYTES = 2**16
 
 ROOMY_COLUMNS = 100
 """A terminal that is as wide shows the meaning of each setting beside it."""
@@ -137,7 +134,7 @@ def set_(ctx: click.Context, *, words: tuple[str, ...]) -> None:
         case (value,):
             _set(app, setting.key, value)
         case () if setting.secret:
-            _write(app, setting.key, _secret(setting.key))
+            _write(app, setting.key, read_secret(setting.key))
         case ():
             raise click.UsageError(f"which value? {setting.key} takes {setting.limits}", ctx)
         case _:
@@ -253,40 +250,21 @@ def _write_to(app: App, access: SettingsAccess, key: str, value: Value | None) -
         app.note(set_note(Change(outcome=outcome, in_force=setting.in_force), place))
     if not app.as_json:
         app.warn(outcome.warnings)
+        if access.running and os.environ.get(setting.env):
+            _tell_shell_difference(app, access, key)
     if setting.secret and value:
         tell_who_can_read(app, Path(place.path))
 
 
-def _secret(key: str) -> str:
-    """Return the value of the secret *key*, from a person who types it unseen, or from stdin.
+def _tell_shell_difference(app: App, access: SettingsAccess, key: str) -> None:
+    """Tell if what this shell has for *key* is something else than what is in force now."""
+    from devsynthctl.render.shell import shell_difference  # noqa: PLC0415 - slow
+    from devsynthd.settings.sources import given_by_environment  # noqa: PLC0415 - slow
 
-    Raises:
-        BadRequest: There is none.
-    """
-    try:
-        value = _typed_unseen(key) if sys.stdin and sys.stdin.isatty() else _first_line()
-    except UnicodeDecodeError:
-        # Without its cause, which quotes the secret.
-        raise BadRequest(f"what was given as {key} is not UTF-8 text") from None
-    if not value:
-        raise BadRequest(
-            f"{key} got no value", hint=f"to take it away: devsynthctl config unset {key}"
-        )
-    return value
-
-
-def _typed_unseen(key: str) -> str:
-    value: str = click.prompt(key, default="", show_default=False, hide_input=True, err=True)
-    return value
-
-
-def _first_line() -> str:
-    if sys.stdin is None:
-        return ""
-    try:
-        return sys.stdin.buffer.readline(_MAX_LINE_BYTES).decode().rstrip("\r\n")
-    except OSError:  # open for writing only, as nohup leaves it
-        return ""
+    shell = given_by_environment(os.environ)
+    for info in read_result(access.get(key), SettingsReport).settings:
+        if note := shell_difference(shell, info):
+            app.note(note)
 
 
 def _list_models(app: App) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from devsynthd.settings.schema import BY_KEY
-from devsynthd.settings.sources import given_by_environment
+from devsynthd.settings.sources import Given, given_by_environment
 from devsynthd.settings.values import show_value
 from devsynthd.wire.objects import SettingInfo
 from devsynthd.wire.requests import Value
@@ -19,13 +19,17 @@ def shell_differences(environ: Mapping[str, str], infos: Iterable[SettingInfo]) 
     takes, are told too. Of a secret only that it is set: it cannot be compared.
     """
     shell = given_by_environment(environ)
-    differing = [
-        _difference(info, shell.values[info.key])
-        for info in infos
-        if info.key in shell.values and (info.secret or info.value != shell.values[info.key])
-    ]
+    differing = filter(None, (shell_difference(shell, info) for info in infos))
     wrong = [f"this shell's variable is of no use: {error}" for error in shell.errors]
     return (*differing, *wrong, *shell.warnings)
+
+
+def shell_difference(shell: Given, info: SettingInfo) -> str | None:
+    """Return a line if what *shell*, its environment, gives is not what *info* tells; else null."""
+    value = shell.values.get(info.key)
+    if value is None or (info.value == value and not info.secret):
+        return None
+    return _difference(info, value)
 
 
 def _difference(info: SettingInfo, value: Value) -> str:

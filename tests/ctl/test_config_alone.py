@@ -218,7 +218,7 @@ def test_a_file_may_have_a_name_that_is_no_text(
     assert f"{shown}, line 2" in run("config", "check").stderr
     error = json.loads(run("config", "check", "--json").stderr)["error"]
     assert error["details"]["path"] == shown
-    assert f"{file}, line 2" in error["message"]
+    assert f"{shown}, line 2" in error["message"]
     monkeypatch.setenv("EDITOR", "false")
     assert run("config", "edit").returncode == 1
 

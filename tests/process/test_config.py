@@ -125,6 +125,17 @@ def test_a_variable_of_the_shell_is_told_apart(daemon: DaemonProcess) -> None:
     )
 
 
+def test_a_variable_of_the_shell_that_says_something_else_is_told_when_setting(
+    daemon: DaemonProcess,
+) -> None:
+    environ = {"DEVSYNTH_LLM_TEMPERATURE": "1"}
+    told = daemon.ctl("config", "set", "llm_temperature", "0.5", environ=environ).stderr
+    assert "this shell has DEVSYNTH_LLM_TEMPERATURE = 1.0" in told
+    assert "`devsynthctl generate` sends the shell's itself" in told
+    same = daemon.ctl("config", "set", "llm_temperature", "1", environ=environ).stderr
+    assert "this shell" not in same
+
+
 def test_what_is_refused_changes_nothing(daemon: DaemonProcess, config_file: Path) -> None:
     config_file.write_text(COMMENTED)
     outcome = daemon.ctl("config", "set", "llm_max_tokens", "0")
