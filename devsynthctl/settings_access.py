@@ -16,13 +16,11 @@ from devsynthctl.errors import DaemonUnreachable
 from devsynthctl.render.settings import Place
 from devsynthd.host.address import socket_address
 from devsynthd.host.paths import config_path
+from devsynthd.wire.limits import MAX_KEY_CHARACTERS
 from devsynthd.wire.objects import ConfigStatus
 from devsynthd.wire.requests import ConfigGet, ConfigSet, Value
 from devsynthd.wire.results import StatusReport
 from devsynthd.wire.text import named
-
-MAX_KEY_CHARACTERS = 128
-"""The longest name of a setting that the protocol carries."""
 
 
 class SettingsAccess(Protocol):

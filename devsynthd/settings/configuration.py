@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
+from devsynthd.settings.file import SETTLE_S
 from devsynthd.settings.schema import BY_KEY, Settings
 from devsynthd.settings.sources import Given, Loaded
 from devsynthd.settings.values import show_value
@@ -22,9 +23,6 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 Edits = Mapping[str, Value | None]
-
-SETTLE_S = 0.1
-"""A file that is suddenly gone or empty may just be being saved: it has this long to come back."""
 
 
 class Prepared(Struct, frozen=True, kw_only=True):
@@ -55,7 +53,7 @@ class Sources(Protocol):
             ConfigInvalid: They are not allowed.
         """
 
-    def write(self, edits: Mapping[str, Value | None], approve: Callable[[Given], object]) -> None:
+    def write(self, edits: Edits, approve: Callable[[Given], object]) -> None:
         """Set and (null) unset *edits* in the file, if *approve* takes what it says then.
 
         Raises:

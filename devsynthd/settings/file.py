@@ -17,6 +17,9 @@ from devsynthd.wire.text import named
 
 MAX_FILE_BYTES = 2**16
 
+SETTLE_S = 0.1
+"""A file that is suddenly gone or empty may just be being saved: it has this long to come back."""
+
 
 def load_settings(path: Path, environ: Mapping[str, str], flags: Mapping[str, object]) -> Loaded:
     """Return the settings from *flags* (by key), *environ*, the file *path* and the defaults.

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from devsynthd.settings.edits import edited
-from devsynthd.settings.file import MAX_FILE_BYTES, read_file
+from devsynthd.settings.file import MAX_FILE_BYTES, SETTLE_S, read_file
 from devsynthd.wire.errors import ConfigInvalid
 from devsynthd.wire.requests import Value
 from devsynthd.wire.text import named
@@ -25,9 +25,6 @@ LOCK_S = 5.0
 
 POLL_S = (0.002, 0.02)
 """The shortest and the longest pause between two tries to get the lock."""
-
-SETTLE_S = 0.1
-"""How long an empty file has to be filled."""
 
 MAX_TRIES = 5
 """How often a change is made again because an editor, which knows no lock, came first."""

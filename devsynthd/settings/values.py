@@ -83,10 +83,11 @@ def find_setting(key: str) -> Setting:
     """
     if setting := BY_KEY.get(key):
         return setting
-    key = key.partition("=")[0]  # what follows may be a secret
+    key, equals, _ = key.partition("=")
+    shown = key[:64] + ("=..." if equals else "")  # what follows may be a secret
     close = nearest(key.lower().removeprefix("devsynth_").replace(".", "_"), BY_KEY)
     raise ConfigInvalid(
-        f"there is no setting {key[:64]!a}",
+        f"there is no setting {shown!a}",
         hint=f"did you mean {close}?" if close else "`devsynthctl config list` shows all of them",
     )
 

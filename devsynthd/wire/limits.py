@@ -14,5 +14,8 @@ MAX_MESSAGES = 4096
 MAX_PARTS = 1024
 """Content parts of one message."""
 
+MAX_KEY_CHARACTERS = 128
+"""The longest name of a setting in ``config_get`` and ``config_set``."""
+
 MAX_SAFE_INTEGER = 2**53 - 1
 """The largest integer that every JSON reader keeps exact."""

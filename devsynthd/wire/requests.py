@@ -8,7 +8,12 @@ from typing import Annotated, Literal, get_args
 
 from msgspec import Meta, Struct
 
-from devsynthd.wire.limits import MAX_MESSAGES, MAX_PARTS, MAX_SAFE_INTEGER
+from devsynthd.wire.limits import (
+    MAX_KEY_CHARACTERS,
+    MAX_MESSAGES,
+    MAX_PARTS,
+    MAX_SAFE_INTEGER,
+)
 
 RequestId = str | int
 
@@ -20,7 +25,7 @@ IdOnWire = (
 Count = Annotated[float, Meta(ge=0, le=MAX_SAFE_INTEGER, multiple_of=1)]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 ModelId = Annotated[str, Meta(min_length=1, max_length=1024)]
-SettingKey = Annotated[str, Meta(min_length=1, max_length=128)]
+SettingKey = Annotated[str, Meta(min_length=1, max_length=MAX_KEY_CHARACTERS)]
 
 Value = str | int | float | bool
 """A value of a setting."""

@@ -73,6 +73,7 @@ def test_the_spellings_of_devsynth(daemon: DaemonProcess, upstream: UpstreamServ
 
 
 def test_a_model_that_is_not_listed_is_set_with_a_warning(daemon: DaemonProcess) -> None:
+    daemon.ctl("models")  # which waits for the first poll
     outcome = daemon.ctl("config", "set", "llm_model", "nobody")
     assert (outcome.returncode, outcome.stdout) == (0, "llm_model = nobody\n")
     assert "warning: the model nobody is not in the list" in outcome.stderr

@@ -3,8 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from tests.service.asking import AnyDict, result, wait_status
+from tests.service.asking import RARELY_S, AnyDict, result, wait_status
 from tests.support.daemon import Dealer, toml_of
+from tests.support.upstream_server import UpstreamServer
 
 
 def setting(dealer: Dealer, key: str) -> AnyDict:
@@ -36,3 +37,14 @@ def wait_in_force(dealer: Dealer, key: str, value: object) -> None:
 def save(path: Path, **settings: Any) -> None:  # noqa: ANN401 - any setting
     """Write *settings*, by key, to the file *path*, in place."""
     path.write_text(toml_of(settings), encoding="utf-8")
+
+
+def basic(upstream: UpstreamServer | str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any setting
+    """Return settings for *upstream*, with *more*, that poll only when there is a reason to."""
+    given = {
+        "llm_provider": "openai",
+        "llm_api_base": upstream if isinstance(upstream, str) else upstream.url,
+        "daemon_poll_interval": RARELY_S,
+        "daemon_shutdown_grace": 1.0,
+    }
+    return given | more

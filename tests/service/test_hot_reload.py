@@ -1,17 +1,14 @@
 """What a saved config file changes in the running daemon, and what it leaves as it was."""
 
 import logging
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import certifi
 import pytest
 
 from tests.lmstudio import LMStudio
 from tests.service.asking import (
-    RARELY_S,
     error,
     held,
     listing,
@@ -19,7 +16,14 @@ from tests.service.asking import (
     until_answered,
     wait_queue,
 )
-from tests.service.settings_asking import in_force, save, setting, wait_config, wait_in_force
+from tests.service.settings_asking import (
+    basic,
+    in_force,
+    save,
+    setting,
+    wait_config,
+    wait_in_force,
+)
 from tests.support.daemon import Dealer, RunningDaemon, start_daemon
 from tests.support.upstream_exchange import Gate
 from tests.support.upstream_replies import silence, tokens, unauthorized
@@ -38,19 +42,18 @@ def path(short_dir: Path) -> Path:
     return short_dir / "config.toml"
 
 
-def basic(upstream: UpstreamServer | str, **more: Any) -> dict[str, Any]:  # noqa: ANN401 - any setting
-    """Return settings for *upstream*, with *more*, that poll only when there is a reason to."""
-    given = {
-        "llm_provider": "openai",
-        "llm_api_base": upstream if isinstance(upstream, str) else upstream.url,
-        "daemon_poll_interval": RARELY_S,
-        "daemon_shutdown_grace": 1.0,
-    }
-    return given | more
-
-
 def listed(dealer: Dealer, **fields: object) -> dict[str, Any]:
     return result(dealer.ask(op="list", id="list", **fields))
+
+
+def let_one_run_and_one_wait(
+    daemon: RunningDaemon, dealer: Dealer, upstream: UpstreamServer
+) -> None:
+    """Fill the one place that there is, and have another generation wait for it."""
+    dealer.send(op="generate", id="runs", prompt="x")
+    upstream.wait_generation()
+    dealer.send(op="generate", id="waits", prompt="x")
+    wait_queue(daemon.dealer(), running=1, waiting=1)
 
 
 def ids(models: dict[str, Any]) -> list[str]:
@@ -140,10 +143,7 @@ def test_a_generation_that_waits_for_its_turn_goes_to_the_new_base(
     upstream.script.append(tokens("a", gate=gate))
     with start_daemon(short_dir, upstream, **basic(upstream, daemon_max_concurrency=1)) as daemon:
         dealer = daemon.dealer()
-        dealer.send(op="generate", id="runs", prompt="x")
-        upstream.wait_generation()
-        dealer.send(op="generate", id="waits", prompt="x")
-        wait_queue(daemon.dealer(), running=1, waiting=1)
+        let_one_run_and_one_wait(daemon, dealer, upstream)
 
         save(path, **basic(other, daemon_max_concurrency=1))
         other.wait_list()
@@ -332,10 +332,7 @@ def test_raised_concurrency_lets_the_next_one_start_at_once(
     upstream.script.append(tokens("t", gate=gate))
     with start_daemon(short_dir, upstream, **basic(upstream, daemon_max_concurrency=1)) as daemon:
         dealer = daemon.dealer()
-        dealer.send(op="generate", id="runs", prompt="x")
-        upstream.wait_generation()
-        dealer.send(op="generate", id="waits", prompt="x")
-        wait_queue(daemon.dealer(), running=1, waiting=1)
+        let_one_run_and_one_wait(daemon, dealer, upstream)
 
         save(path, **basic(upstream, daemon_max_concurrency=2))
 
@@ -363,96 +360,7 @@ def test_a_lower_queue_limit_refuses_the_next_one(
         gate.step(2)
 
 
-# Bad files -------------------------------------------------------------------------------------
-
-
-def as_folder(path: Path) -> None:
-    path.unlink()
-    path.mkdir()
-
-
-def as_big_as_100_mb(path: Path) -> None:
-    with path.open("wb") as file:
-        file.truncate(100 * 2**20)
-
-
-def as_loop(path: Path) -> None:
-    path.unlink()
-    path.symlink_to(path)
-
-
-BAD = [
-    (lambda path: path.write_text("[llm]\nmodel = \n"), "line 2, column 9: this is not TOML"),
-    (lambda path: path.write_bytes(b"[llm]\nmodel = 'caf\xe9'\n"), "line 2: this is not UTF-8"),
-    (as_folder, "cannot be read: Is a directory"),
-    (as_loop, "cannot be read: Too many levels of symbolic links"),
-    (as_big_as_100_mb, "cannot be read: it is bigger than 65536 bytes"),
-    (lambda path: path.write_text("[llm]\nmodle = 'a'\n"), "did you mean [llm] model?"),
-    (lambda path: path.write_text("[llm]\nmax_tokens = 'x'\n"), "line 2: [llm] max_tokens = 'x'"),
-    (lambda path: path.write_text("[llm]\n\ntemperature = 3\n"), "a number from 0 to 2"),
-    (
-        lambda path: path.write_text("[llm]\nca_bundle = '/none'\n"),
-        "/none is not a file of CA certificates",
-    ),
-    (
-        lambda path: path.write_text("[embedded]\nenabled='always'\nmodel_path='/none.gguf'\n"),
-        "/none.gguf is not a file that can be read",
-    ),
-]
-
-
-@pytest.mark.parametrize(("spoil", "told"), BAD, ids=[told for _, told in BAD])
-def test_a_bad_file_changes_nothing_and_is_told_until_it_is_good(
-    short_dir: Path,
-    path: Path,
-    upstream: UpstreamServer,
-    caplog: pytest.LogCaptureFixture,
-    spoil: Any,  # noqa: ANN401 - a column
-    told: str,
-) -> None:
-    given = basic(upstream, llm_max_tokens=7)
-    with caplog.at_level(logging.INFO), start_daemon(short_dir, upstream, **given) as daemon:
-        dealer = daemon.dealer()
-        before = wait_config(dealer, valid=True)["config_generation"]
-
-        spoil(path)
-
-        config = wait_config(dealer, valid=False)
-        assert str(path) in config["error"] or "/none" in config["error"]
-        assert told in config["error"]
-        assert config["config_generation"] == before
-        problem = error(dealer.ask(op="reload", id=1))
-        assert problem["code"] == "config_invalid"
-        assert told in problem["message"]
-        assert in_force(dealer, "llm_max_tokens") == 7
-        assert result(dealer.ask(op="generate", id=2, prompt="x"))["text"] == "Hello world"
-
-        if path.is_dir() and not path.is_symlink():
-            path.rmdir()
-        path.unlink(missing_ok=True)
-        save(path, **given)
-        config = wait_config(dealer, valid=True)
-        assert config["error"] is None
-        assert config["config_generation"] == before
-
-    warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
-    assert len(warnings) == 1, "it is logged once, not at each look"
-    assert told in warnings[0].getMessage()
-    assert f"{path} is valid again" in caplog.text
-
-
-def test_a_file_that_a_setting_names_is_waited_for(
-    dealer: Dealer, short_dir: Path, path: Path
-) -> None:
-    text = path.read_text()
-    bundle = short_dir / "ca.pem"
-    path.write_text(text.replace("[llm]", f"[llm]\nca_bundle = '{bundle}'"))
-    wait_config(dealer, valid=False)
-
-    shutil.copy(certifi.where(), bundle)
-
-    wait_config(dealer, valid=True)
-    assert in_force(dealer, "llm_ca_bundle") == str(bundle)
+# What is told ---------------------------------------------------------------------------------
 
 
 def test_what_changed_is_logged_and_a_secret_is_not(

@@ -357,6 +357,7 @@ def test_automatic_selection_is_written_too(
     given: dict[str, Any] = {"llm_model": "b", "llm_auto_select_model": False}
     with start_daemon(short_dir, upstream, **given) as daemon:
         dealer = daemon.dealer()
+        dealer.ask(op="list", id="first")  # which waits for the first poll
 
         outcome = result(dealer.ask(op="select", id=1, model=None))
 
@@ -402,6 +403,7 @@ def test_a_selection_holds_for_this_run_even_where_the_environment_will_hide_it(
 ) -> None:
     with start_daemon(short_dir, upstream, environ=environ) as daemon:
         dealer = daemon.dealer()
+        dealer.ask(op="list", id="first")  # which waits for the first poll
 
         outcome = result(dealer.ask(op="select", id=1, model=model))
 

@@ -17,7 +17,7 @@ from devsynthd.settings.document import given_by_toml
 from devsynthd.settings.file import MAX_FILE_BYTES
 from devsynthd.settings.store import MAX_TRIES, edit_file, replace_file, try_lock
 from devsynthd.wire.errors import ConfigInvalid
-from tests.support.needs import need_root
+from tests.support.needs import missing, need_root
 from tests.support.second_user import run_as_second_user, second_user
 
 TEXT = b'# mine\n[llm]\nmodel = "a" # c\n'
@@ -174,7 +174,7 @@ def test_an_access_control_list_is_kept(path: Path) -> None:
     try:
         os.setxattr(path, "system.posix_acl_access", acl(*entries))
     except (OSError, AttributeError):
-        pytest.skip("this file system has no access control lists")
+        missing("a file system with access control lists", "run the tests on Linux, on ext4 or xfs")
     before = mode(path)
 
     edit_file(path, EDITS, accept)
