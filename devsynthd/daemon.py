@@ -25,6 +25,8 @@ from devsynthd.host.limits import resident_bytes
 from devsynthd.plan import Plan
 from devsynthd.scheduling.turns import Turns
 from devsynthd.service.answer import Answers
+from devsynthd.service.asking import Asking
+from devsynthd.service.embedding import EmbeddingService
 from devsynthd.service.generation import GenerationService
 from devsynthd.service.managing import ManagingService
 from devsynthd.service.models import ModelsService
@@ -124,7 +126,12 @@ class Daemon:
         recall(catalog, cache.read(catalog.origin))
         poller = Poller(upstreams, catalog, pace_of(settings), Presence(), tasks, wake)
         keeper = Keeper(catalog, cache)
-        turns = Turns(settings.daemon_max_concurrency, settings.daemon_queue_limit)
+        turns = Turns(
+            settings.daemon_max_concurrency,
+            settings.daemon_queue_limit,
+            slots=catalog.slots,
+        )
+        catalog.on_change = turns.look
         self._changes = Changes(
             engine, upstreams, catalog, cache, poller, turns, self._set_up_logging
         )
@@ -175,19 +182,21 @@ class Daemon:
             poller,
             connect_timeout_s=lambda: configuration.settings.llm_connect_timeout,
         )
+        asking = Asking(routing, turns)
         answers = Answers(
             StatusService(
                 Identity(secrets.token_hex(8), str(self._plan.address.path)),
                 catalog,
                 tally,
+                turns,
                 config=configuration.status,
                 resident_bytes=resident_bytes,
             ),
             ModelsService(catalog, poller, configuration),
-            GenerationService(routing, turns, tally, lambda: defaults_of(configuration.settings)),
+            GenerationService(asking, routing, tally, lambda: defaults_of(configuration.settings)),
+            EmbeddingService(asking, tally),
             ManagingService(upstreams, catalog, poller, tasks),
             SettingsService(configuration, catalog),
-            turns,
             register,
             self.stop,
         )

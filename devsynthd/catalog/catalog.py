@@ -29,18 +29,22 @@ class Origin(Struct, frozen=True):
 
 
 class View(Struct, frozen=True):
-    """All that ``generation`` counts the changes of. *models* null: there never was a list."""
+    """All that ``generation`` counts the changes of. *models* null: there never was a list.
+
+    *slots* is how many generations an instance gives at a time, where that is known.
+    """
 
     models: tuple[Model, ...] | None
     reachable: bool
     selection: Selection
+    slots: dict[str, int]
 
 
 class Catalog:
     """What is known of one upstream's models. Replaced whole by each observation.
 
     *engine* says whether the embedded engine stands in while the upstream is not reachable;
-    *on_change* is called after each growth of the generation.
+    ``on_change`` is called after each growth of the generation.
     """
 
     def __init__(
@@ -50,7 +54,6 @@ class Catalog:
         *,
         engine: bool,
         generation: int,
-        on_change: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -60,7 +63,8 @@ class Catalog:
         self.fetched_at: float | None = None
         self.failures = 0
         self.stale = True  # until this run has seen a list
-        self._on_change, self._clock, self._wall = on_change, clock, wall
+        self.on_change: Callable[[], None] = lambda: None
+        self._clock, self._wall = clock, wall
         self._engine = engine
         self._fetched_clock = 0.0
         self._reachable = False
@@ -149,6 +153,10 @@ class Catalog:
             error=Failure(error.code, str(error)) if error else None,
         )
 
+    def slots(self, instance_id: str) -> int | None:
+        """Return how many generations that instance gives at a time, if it is known."""
+        return self.view.slots.get(instance_id)
+
     async def change(self) -> None:
         """Wait until the generation grows."""
         await self._changed.wait()
@@ -161,7 +169,8 @@ class Catalog:
                 replace(model, selected=True) if model.id == selection.model else model
                 for model in models
             )
-        return View(models, self._reachable, selection)
+        slots = self.listing.slots if self.listing else {}
+        return View(models, self._reachable, selection, slots)
 
     def _update(self) -> None:
         view = self._look()
@@ -171,4 +180,4 @@ class Catalog:
         self.generation += 1
         self._changed.set()
         self._changed = asyncio.Event()
-        self._on_change()
+        self.on_change()

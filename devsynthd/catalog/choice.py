@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from devsynthd.wire.errors import ModelNotFound, NoModel
+from devsynthd.wire.errors import ModelNotFound, NoModel, NotSupported
 from devsynthd.wire.objects import Model, Selection
 
 CHAT_KINDS = ("llm", "unknown")
@@ -38,6 +38,48 @@ def first_chat_model(models: Sequence[Model]) -> Model | None:
     """Return the first loaded chat model in the upstream's order, else the first chat model."""
     chat = [model for model in models if model.kind in CHAT_KINDS]
     return next((model for model in chat if model.loaded), chat[0] if chat else None)
+
+
+def embedding_model(models: Sequence[Model], address: str) -> str:
+    """Return the first loaded embedding model in the upstream's order, else the first one.
+
+    Raises:
+        NoModel: There is none that is known as one.
+    """
+    own = [model for model in models if model.kind == "embedding"]
+    chosen = next((model for model in own if model.loaded), own[0] if own else None)
+    if chosen is None:
+        raise NoModel(
+            f"{address} lists no embedding model",
+            hint="name one in the request: servers other than LM Studio do not tell which they are",
+        )
+    return chosen.id
+
+
+def require_embeds(name: str, models: Sequence[Model]) -> None:
+    """Check that *name*, one of *models*, is not known to write text instead of vectors.
+
+    Raises:
+        NotSupported: It is; the hint names those that make vectors.
+    """
+    model = next((each for each in models if is_listed(name, [each])), None)
+    if model is None or model.kind != "llm":
+        return
+    others = [each.id for each in models if each.kind == "embedding"]
+    raise NotSupported(
+        f"{name} is a chat model: it makes no embeddings",
+        hint=f"embedding models: {', '.join(others[:3])}" if others else "none is listed",
+    )
+
+
+def lane_of(name: str, models: Sequence[Model]) -> str:
+    """Return the instance that answers to *name*, a model's or an instance's; else *name*.
+
+    Of several instances of a model, LM Studio takes the first.
+    """
+    model = next((each for each in models if is_listed(name, [each])), None)
+    ids = [instance.id for instance in model.instances] if model else []
+    return name if name in ids or not ids else ids[0]
 
 
 def select(

@@ -1,59 +1,162 @@
 """Lets generations wait for their turn on the event loop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Hashable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Hashable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 
 from devsynthd.scheduling.queue import FairQueue
 from devsynthd.wire.errors import QueueFull
 
 
-class Turns:
-    """Gives turns in the order of a ``FairQueue``."""
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """How a ticket queues up, the first time and any other."""
 
-    def __init__(self, max_running: int, limit: int) -> None:
+    client: Hashable
+    ticket: Hashable
+    size_bytes: int
+    background: bool
+    moved: Callable[[int], None] | None
+
+
+@dataclass(slots=True)
+class _Listener:
+    """Who is told where a ticket stands, and what it was told last."""
+
+    moved: Callable[[int], None]
+    told: int | None = None
+
+
+class Place:
+    """A place in the queue, from ``Turns.place``."""
+
+    def __init__(self, turn: Callable[[str], AbstractAsyncContextManager[None]]) -> None:
+        self._turn = turn
+
+    def turn(self, lane: str) -> AbstractAsyncContextManager[None]:
+        """Wait for the turn, in *lane*; keep it while inside, and pass it on at the end.
+
+        May be used again after it was left: the ticket then waits at the head of its client's line.
+        """
+        return self._turn(lane)
+
+
+class Turns:
+    """Gives turns in the order of a ``FairQueue``.
+
+    *slots* tells how many may run at once in a lane, as ``FairQueue.next`` asks for it. All but
+    the constructor belongs on the event loop.
+    """
+
+    def __init__(
+        self, max_running: int, limit: int, slots: Callable[[str], int | None] = lambda _: None
+    ) -> None:
         self.queue: FairQueue[Hashable, Hashable] = FairQueue(max_running, limit)
+        self._slots = slots
         self._calls: dict[Hashable, asyncio.Future[None]] = {}
+        self._listeners: dict[Hashable, _Listener] = {}  # of tickets that wait
+        self._positions: dict[Hashable, int] | None = None  # None: not computed since a change
+        self._will_tell = False
 
     def resize(self, max_running: int, limit: int) -> None:
         """Change both limits; turns that are taken already last."""
         self.queue.max_running, self.queue.limit = max_running, limit
-        self._start()
+        self.look()
+
+    def look(self) -> None:
+        """Start what can start now: lanes may have got other slots."""
+        while (ticket := self.queue.next(self._slots)) is not None:
+            self._listeners.pop(ticket, None)
+            called = self._calls[ticket]
+            if not called.done():  # else its task is cancelled, and passes the turn on as it ends
+                called.set_result(None)
+        self._positions = None
+        if self._listeners and not self._will_tell:
+            self._will_tell = True
+            asyncio.get_running_loop().call_soon(self._tell)
+
+    def position(self, ticket: Hashable) -> int | None:
+        """Return how many go before *ticket*; None if it does not wait."""
+        if self._positions is None:
+            self._positions = {waits: ahead for ahead, waits in enumerate(self.queue.order())}
+        return self._positions.get(ticket)
 
     @asynccontextmanager
-    async def turn(self, client: Hashable, ticket: Hashable) -> AsyncIterator[None]:
-        """Wait for the turn of *ticket*, keep it while inside, and pass it on at the end.
+    async def place(
+        self,
+        client: Hashable,
+        ticket: Hashable,
+        *,
+        size_bytes: int = 0,
+        background: bool = False,
+        moved: Callable[[int], None] | None = None,
+    ) -> AsyncIterator[Place]:
+        """Queue up *ticket*, whose request holds *size_bytes*, and leave at the end.
+
+        While it waits, *moved* is called with its position (0: it is next), once unless it starts
+        at once, and again whenever that has changed.
 
         Raises:
-            QueueFull: Too many of *client*, or of all clients, wait already.
+            QueueFull: Too many of *client* or of all clients wait already, or too many bytes.
         """
-        if not self.queue.has_room(client):
-            raise QueueFull(
-                f"{self.queue.waiting} generations wait already",
-                hint="try again later, or raise daemon_queue_limit",
-            )
+        if refusal := self.queue.refusal(client, size_bytes):
+            remedy = "raise daemon_queue_limit"
+            if not self.queue.fits(size_bytes):
+                remedy = "send less at once"
+            raise QueueFull(refusal, hint=f"try again later, or {remedy}")
+        entry = _Entry(client, ticket, size_bytes, background, moved)
+        self._enter(entry, first=False)
+        try:
+            yield Place(lambda lane: self._turn(entry, lane))
+        finally:
+            self._leave(ticket)
+
+    @asynccontextmanager
+    async def _turn(self, entry: _Entry, lane: str) -> AsyncIterator[None]:
+        ticket = entry.ticket
+        if not self.queue.waits(ticket):
+            self._enter(entry, first=True)
         called = self._calls[ticket] = asyncio.get_running_loop().create_future()
-        self.queue.add(client, ticket)
-        self._start()
+        self.queue.ready(ticket, lane)
+        self.look()
         try:
             await called
-        except asyncio.CancelledError:
-            if called.cancelled():
-                self.queue.remove(client, ticket)
-            else:  # its turn came in the same moment
-                self._end()
-            raise
-        finally:
-            del self._calls[ticket]
-        try:
             yield
         finally:
-            self._end()
+            del self._calls[ticket]
+            self._leave(ticket)
 
-    def _start(self) -> None:
-        while (ticket := self.queue.next()) is not None:
-            self._calls[ticket].set_result(None)
+    def _enter(self, entry: _Entry, *, first: bool) -> None:
+        self.queue.add(
+            entry.client,
+            entry.ticket,
+            size_bytes=entry.size_bytes,
+            background=entry.background,
+            first=first,
+        )
+        if entry.moved is not None:
+            self._listeners[entry.ticket] = _Listener(entry.moved)
+        self.look()
 
-    def _end(self) -> None:
-        self.queue.done()
-        self._start()
+    def _leave(self, ticket: Hashable) -> None:
+        """Take *ticket* out of the queue, if it is in it, and pass its place on.
+
+        Only the queue knows where it stands: it may have given a turn to a future that was
+        cancelled, and a future that has its turn may belong to a task that was cancelled.
+        """
+        if self.queue.waits(ticket):
+            self.queue.remove(ticket)
+            self._listeners.pop(ticket, None)
+        elif self.queue.runs(ticket):
+            self.queue.done(ticket)
+        self.look()
+
+    def _tell(self) -> None:
+        """Tell positions that have changed, once for all that happened in a pass of the loop."""
+        self._will_tell = False
+        for ticket, listener in list(self._listeners.items()):
+            position = self.position(ticket)  # in the loop, since a listener may change the queue
+            if position is not None and position != listener.told:
+                listener.told = position
+                listener.moved(position)

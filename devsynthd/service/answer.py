@@ -3,8 +3,8 @@
 from collections.abc import Callable, Coroutine
 from typing import Any, assert_never
 
-from devsynthd.scheduling.turns import Turns
 from devsynthd.service.call import Call
+from devsynthd.service.embedding import EmbeddingService
 from devsynthd.service.generation import GenerationService
 from devsynthd.service.managing import ManagingService
 from devsynthd.service.models import ModelsService
@@ -18,6 +18,7 @@ from devsynthd.wire.requests import (
     ConfigGet,
     ConfigSet,
     Download,
+    Embed,
     Generate,
     List,
     Load,
@@ -45,15 +46,16 @@ class Answers:
         status: StatusService,
         models: ModelsService,
         generation: GenerationService,
+        embedding: EmbeddingService,
         managing: ManagingService,
         settings: SettingsService,
-        turns: Turns,
         register: Register,
         stop: Callable[[float | None], None],
     ) -> None:
-        self._status, self._models, self._generation = status, models, generation
+        self._status, self._models = status, models
+        self._generation, self._embedding = generation, embedding
         self._managing, self._settings = managing, settings
-        self._turns, self._register, self._stop = turns, register, stop
+        self._register, self._stop = register, stop
 
     def answer(  # noqa: C901, PLR0911, PLR0912 - one case a request
         self, request: AnyRequest, call: Call
@@ -67,12 +69,14 @@ class Answers:
             case List():
                 return self._models.list(request, call)
             case Generate():
-                _require_dealer(call, asks_for_more=request.stream)
+                _require_dealer(call, asks_for_more=request.stream or request.progress)
                 return self._generation.generate(request, call)
+            case Embed():
+                return self._embedding.embed(request, call)
             case Ping():
                 return self._status.ping()
             case Status():
-                return self._status.status(self._turns.queue, self._register.all())
+                return self._status.status(self._register.all())
             case Select():
                 return self._models.select(request)
             case Load():

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from devsynthd.service.ledger import Ledger
 from devsynthd.wire.codec import Encoding, encode
 from devsynthd.wire.errors import (
     Cancelled,
@@ -16,7 +17,7 @@ from devsynthd.wire.errors import (
 )
 from devsynthd.wire.objects import ErrorInfo, RequestInfo, RequestState
 from devsynthd.wire.replies import AnyReply, Chunk, Error, Progress, Result
-from devsynthd.wire.requests import Request, RequestId
+from devsynthd.wire.requests import Request, RequestId, ToolCallPart
 from devsynthd.wire.results import AnyResult
 
 logger = logging.getLogger(__name__)
@@ -61,8 +62,9 @@ class Envelope:
 class Call:
     """A request under way. It is answered exactly once, by a ``Result`` or an ``Error``.
 
-    *number* is the daemon's own; *text* is what has been generated so far, for errors that tell
-    it. *on_writable*, if set, is called when a slow client has read on.
+    *number* is the daemon's own, *size_bytes* the length of the request's body; *text* is what has
+    been generated so far, for errors that tell it. *on_writable*, if set, is called when a slow
+    client has read on.
     """
 
     def __init__(
@@ -71,14 +73,15 @@ class Call:
         request: Request,
         request_id: RequestId,
         number: int,
+        *,
+        size_bytes: int = 0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.envelope, self.request, self.id, self.number = envelope, request, request_id, number
-        self.clock = clock
-        self.received_at = clock()
+        self.size_bytes, self.clock = size_bytes, clock
+        self.ledger = Ledger(clock())
         self.state: RequestState = "waiting"
         self.model: str | None = None
-        self.position: Callable[[], int | None] = lambda: None
         self.on_writable: Callable[[], None] = lambda: None
         self.text: list[str] = []
         self.task: asyncio.Task[None] | None = None
@@ -94,28 +97,45 @@ class Call:
         return self.envelope.client
 
     @property
+    def wants_progress(self) -> bool:
+        """Whether the client asked to be told how far the request is."""
+        return bool(getattr(self.request, "progress", False))
+
+    @property
     def op(self) -> str:
         """The name of the request on the wire."""
         return str(self.request.__struct_config__.tag)
 
     # Answering -----------------------------------------------------------------------------
 
-    def chunk(self, text: str, reasoning: str) -> None:
+    def chunk(self, text: str, reasoning: str, tool_calls: tuple[ToolCallPart, ...]) -> None:
         """Send a piece of the answer."""
-        self.envelope.send(Chunk(id=self.id, seq=self._seq, text=text, reasoning=reasoning))
+        self.envelope.send(
+            Chunk(id=self.id, seq=self._seq, text=text, reasoning=reasoning, tool_calls=tool_calls)
+        )
         self._seq += 1
 
-    def progress(self, fraction: float | None) -> None:
-        """Send how far it is; *fraction* is from 0 to 1."""
+    def enter(self, state: RequestState) -> None:
+        """Go on to *state*, and tell the client if it asked for progress."""
+        self.state = state
+        if self.wants_progress:
+            self.progress(None)
+
+    def progress(self, fraction: float | None, position: int | None = None) -> None:
+        """Send how far it is; *fraction* is from 0 to 1, *position* its place in the queue."""
         self.envelope.send(
             Progress(
                 id=self.id,
                 state=self.state,
-                position=self.position(),
+                position=position,
                 fraction=fraction,
                 request=self.number,
             )
         )
+
+    def moved(self, position: int) -> None:
+        """Send that *position* is its place in the queue now."""
+        self.progress(None, position)
 
     def succeed(self, result: AnyResult) -> None:
         """Answer with *result*."""
@@ -163,8 +183,8 @@ class Call:
         """Wait until it has been answered."""
         await self._ended.wait()
 
-    def info(self) -> RequestInfo:
-        """Return it as ``status`` shows it."""
+    def info(self, position: int | None) -> RequestInfo:
+        """Return it as ``status`` shows it; *position* is its place in the queue."""
         return RequestInfo(
             request=self.number,
             id=self.id,
@@ -173,8 +193,8 @@ class Call:
             op=self.op,
             model=self.model,
             state=self.state,
-            position=self.position(),
-            timing=None,
+            position=position,
+            timing=self.ledger.timing(self.clock()),
             error=None,
         )
 

@@ -1,39 +1,30 @@
 """``generate``: one answer from a model."""
 
-import re
 from collections.abc import Callable
 
-from devsynthd.scheduling.turns import Turns
+from msgspec.structs import replace
+
+from devsynthd.service.asking import Asking
 from devsynthd.service.call import Call
 from devsynthd.service.conversation import Defaults, chat_for, estimated_tokens
 from devsynthd.service.delivery import Delivery
-from devsynthd.service.routing import Route, Routing
+from devsynthd.service.routing import Route, Routing, Wanted
 from devsynthd.service.status import Tally
-from devsynthd.upstream.base import Chat, Ending
-from devsynthd.wire.errors import (
-    ContextOverflow,
-    DevsynthError,
-    Incomplete,
-    ModelLoadFailed,
-    ModelNotFound,
-    NoModel,
-    UpstreamError,
-    UpstreamUnavailable,
-)
-from devsynthd.wire.objects import Warn
-from devsynthd.wire.requests import Generate
+from devsynthd.service.structure import Structure
+from devsynthd.service.warnings import warnings_of
+from devsynthd.upstream.base import Chat, Delta, Ending
+from devsynthd.wire.errors import ContextOverflow, DevsynthError, UpstreamError
+from devsynthd.wire.requests import ABSENT, Generate
 from devsynthd.wire.results import Completion
-
-_INSTANCE_SUFFIX = re.compile(r":\d+$")
 
 
 class GenerationService:
-    """Answers ``generate``: finds out who answers, waits for a turn, passes the answer on."""
+    """Answers ``generate``: has the upstream asked, passes the answer on and looks at it."""
 
     def __init__(
-        self, routing: Routing, turns: Turns, tally: Tally, defaults: Callable[[], Defaults]
+        self, asking: Asking, routing: Routing, tally: Tally, defaults: Callable[[], Defaults]
     ) -> None:
-        self._routing, self._turns, self._tally = routing, turns, tally
+        self._asking, self._routing, self._tally = asking, routing, tally
         self._defaults = defaults
 
     async def generate(self, request: Generate, call: Call) -> Completion:
@@ -42,44 +33,43 @@ class GenerationService:
         Raises:
             DevsynthError: As the protocol says.
         """
-        defaults = self._defaults()
-        chat_for(request, "", defaults)  # what is wrong with the request is told before any wait
-        call.state = "queued"
-        wait_until = call.received_at + request.wait
-        route = await self._routing.find(request, wait_until)
-        try:
-            return await self._ask(route, request, call, defaults)
-        except UpstreamUnavailable as exc:
-            if route.fallback:
-                raise
-            call.state = "queued"
-            route = await self._routing.find_again(request, wait_until, exc)
-        return await self._ask(route, request, call, defaults)
+        # What is wrong with the request is told before any wait.
+        chat = chat_for(request, "", self._defaults())
+        structure = None if request.schema is ABSENT else Structure(request.schema)
 
-    async def _ask(
-        self, found: Route, request: Generate, call: Call, defaults: Defaults
+        async def question(route: Route) -> Completion:
+            return await self._answer(request, call, route, chat, structure)
+
+        return await self._asking.ask(
+            call,
+            Wanted(model=request.model, may_fall_back=request.fallback is not False),
+            question,
+            wait_s=request.wait,
+            background=request.background,
+        )
+
+    async def _answer(
+        self,
+        request: Generate,
+        call: Call,
+        route: Route,
+        chat: Chat,
+        structure: Structure | None,
     ) -> Completion:
-        call.model = found.model
-        call.position = lambda: self._turns.queue.position(call)
-        wait_until = call.received_at + request.wait
-        async with (
-            self._turns.turn(call.client, call),
-            self._routing.taken(found, request, wait_until) as route,
-        ):
-            call.model = route.model
-            delivery = Delivery(call, stream=request.stream)
-            chat = chat_for(request, route.model, defaults)
-            try:
-                ending = await route.upstream.chat(chat, delivery.relay, delivery.sent)
-            except UpstreamError as exc:
-                raise self._explained(exc, chat) from exc
-            except (ModelNotFound, NoModel, ModelLoadFailed, Incomplete):
-                self._routing.outdated()
-                raise
-            finally:
-                delivery.finish()
+        chat = replace(chat, model=route.model)
+        loads = not route.fallback and self._routing.is_unloaded(route.model)
+        delivery = Delivery(call, stream=request.stream, loads=loads)
+        try:
+            ending = await route.upstream.chat(chat, delivery.relay, delivery)
+        except UpstreamError as exc:
+            raise self._explained(exc, chat) from exc
+        finally:
+            delivery.finish()
+        if structure is not None and not ending.tool_calls:
+            _check(structure, call, delivery, ending)
+        tokens = ending.usage.completion_tokens if ending.usage else 0
         self._tally.generations += 1
-        self._tally.tokens += ending.usage.completion_tokens if ending.usage else 0
+        self._tally.tokens += tokens
         return Completion(
             model=ending.model or route.model,
             text="".join(call.text),
@@ -87,9 +77,9 @@ class GenerationService:
             tool_calls=ending.tool_calls,
             finish_reason=ending.finish_reason,
             usage=ending.usage,
-            timing=delivery.timing(ending.usage),
+            timing=call.ledger.closed(call.clock(), tokens),
             fallback=route.fallback,
-            warnings=_warnings(route, ending, chat.max_tokens),
+            warnings=warnings_of(route, ending, chat.max_tokens),
         )
 
     def _explained(self, error: UpstreamError, chat: Chat) -> DevsynthError:
@@ -97,7 +87,6 @@ class GenerationService:
 
         LM Studio ends the answer to a prompt that does not fit in three ways. Two say so.
         """
-        self._routing.outdated()
         context_length = self._routing.context_length(chat.model)
         if not error.details.get("empty") or context_length is None:
             return error
@@ -111,23 +100,16 @@ class GenerationService:
         )
 
 
-def _warnings(route: Route, ending: Ending, max_tokens: int | None) -> tuple[Warn, ...]:
-    """Return what the caller should know about this answer."""
-    found = []
-    if route.fallback:
-        found.append(
-            Warn("fallback", f"the upstream is not reachable: {route.model} answered in its place")
-        )
-    if ending.model and not same_model(route.model, ending.model):
-        found.append(Warn("other_model", f"{ending.model} answered, not {route.model}"))
-    if ending.finish_reason == "length":
-        limit = f" after {max_tokens} tokens" if max_tokens else ""
-        found.append(
-            Warn("truncated", f"the answer was cut off{limit}: raise llm_max_tokens for more")
-        )
-    return tuple(found)
+def _check(structure: Structure, call: Call, delivery: Delivery, ending: Ending) -> None:
+    """Check that the answer satisfies *structure*.
 
+    Some models put all of it into their reasoning: then that is the text too.
 
-def same_model(asked: str, answered: str) -> bool:
-    """Return whether *answered* is *asked*, or one of its instances (``:2``)."""
-    return asked == answered or asked == _INSTANCE_SUFFIX.sub("", answered)
+    Raises:
+        UpstreamError: It does not.
+    """
+    text, reasoning = "".join(call.text), "".join(delivery.reasoning).strip()
+    if not text.strip() and structure.fits(reasoning):
+        delivery.add(Delta(text=reasoning))
+        return
+    structure.check(text, was_cut_off=ending.finish_reason == "length")

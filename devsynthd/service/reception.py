@@ -80,7 +80,7 @@ class Reception:
         except DevsynthError as exc:
             self._refuse(envelope, exc, None)
         else:
-            self._begin(envelope, request)
+            self._begin(envelope, request, len(body))
 
     def writable(self, client: Client) -> None:
         """Go on with what waited for *client* to read."""
@@ -147,8 +147,9 @@ class Reception:
                 hint="send one frame, or an empty one and then one",
             )
 
-    def _begin(self, envelope: Envelope, request: AnyRequest) -> None:
-        call = Call(envelope, request, request_id(request), next(self._numbers))
+    def _begin(self, envelope: Envelope, request: AnyRequest, size_bytes: int) -> None:
+        number = next(self._numbers)
+        call = Call(envelope, request, request_id(request), number, size_bytes=size_bytes)
         if self._register.find(call.client, call.id):
             twice = "a request with this id is still running"
             # Without the id: the running one must not look finished.

@@ -1,4 +1,4 @@
-"""Who answers a ``generate``: the upstream, or the embedded engine in its place."""
+"""Who answers a ``generate`` or an ``embed``: the upstream, or the engine in its place."""
 
 import asyncio
 import contextlib
@@ -8,12 +8,30 @@ from collections.abc import AsyncIterator, Callable
 from msgspec import Struct
 
 from devsynthd.catalog.catalog import Catalog
-from devsynthd.catalog.choice import answering_model, is_listed, require_listed
+from devsynthd.catalog.choice import (
+    answering_model,
+    embedding_model,
+    is_listed,
+    lane_of,
+    require_embeds,
+    require_listed,
+)
 from devsynthd.catalog.poller import FRESH_S, Poller
 from devsynthd.upstream.base import Upstream
 from devsynthd.upstream.upstreams import Upstreams
 from devsynthd.wire.errors import DevsynthError, ModelNotFound, UpstreamUnavailable
-from devsynthd.wire.requests import Generate
+from devsynthd.wire.objects import Model
+
+
+class Wanted(Struct, frozen=True, kw_only=True):
+    """What a request says of who is to answer it.
+
+    *model* null: it names none. *may_fall_back* says whether the embedded engine will do as well.
+    """
+
+    model: str | None
+    embeds: bool = False
+    may_fall_back: bool = True
 
 
 class Route(Struct, frozen=True):
@@ -43,8 +61,8 @@ class Routing:
         self._catalog, self._poller = catalog, poller
         self._connect_timeout_s, self._clock = connect_timeout_s, clock
 
-    async def find(self, request: Generate, wait_until: float) -> Route:
-        """Return who answers *request*; wait for an unreachable upstream until *wait_until*.
+    async def find(self, wanted: Wanted, wait_until: float) -> Route:
+        """Return who answers what is *wanted*; wait for an unreachable upstream until *wait_until*.
 
         Raises:
             DevsynthError: Nobody can: ``upstream_*``, ``no_model`` or ``model_not_found``.
@@ -52,10 +70,10 @@ class Routing:
         while True:
             await self._await_upstream(wait_until)
             if not self._catalog.reachable:
-                return self._fallback(request)
+                return self._fallback(wanted)
             upstream = self._upstreams.current
             try:
-                model = await self._model(request)
+                model = await self._model(wanted)
             except DevsynthError:
                 if upstream is self._upstreams.current:
                     raise
@@ -65,7 +83,7 @@ class Routing:
             # Other settings came into force meanwhile: what was found is not of this upstream.
 
     async def find_again(
-        self, request: Generate, wait_until: float, failure: UpstreamUnavailable
+        self, wanted: Wanted, wait_until: float, failure: UpstreamUnavailable
     ) -> Route:
         """Return who answers instead, after the upstream went away unseen by the last poll.
 
@@ -75,32 +93,41 @@ class Routing:
         await self._poller.refresh()
         if self._catalog.reachable:
             raise failure
-        return await self.find(request, wait_until)
+        return await self.find(wanted, wait_until)
 
     @contextlib.asynccontextmanager
-    async def taken(
-        self, route: Route, request: Generate, wait_until: float
-    ) -> AsyncIterator[Route]:
+    async def taken(self, route: Route, wanted: Wanted, wait_until: float) -> AsyncIterator[Route]:
         """Give *route*, and keep whoever answers there open while inside.
 
-        It is found anew if other settings came into force while *request* waited for its turn.
+        It is found anew if other settings came into force while it waited for its turn.
 
         Raises:
             DevsynthError: As ``find``.
         """
         while route.upstream not in (self._upstreams.current, self._upstreams.stand_in):
-            route = await self.find(request, wait_until)
+            route = await self.find(wanted, wait_until)
         with self._upstreams.use(route.upstream):
             yield route
+
+    async def look_again(self) -> None:
+        """Wait for a list that is asked for now."""
+        await self._poller.refresh()
 
     def outdated(self) -> None:
         """Have the list refreshed: the upstream answered as if it were another one."""
         self._poller.refresh_soon()
 
+    def lane(self, model: str) -> str:
+        """Return the instance that answers to *model*, as far as is known."""
+        return lane_of(model, self._models())
+
     def context_length(self, model: str) -> int | None:
         """Return the context of the loaded *model* in tokens, if it is known."""
-        models = self._catalog.view.models or ()
-        return next((m.context_length for m in models if is_listed(model, [m])), None)
+        return next((m.context_length for m in self._models() if is_listed(model, [m])), None)
+
+    def is_unloaded(self, model: str) -> bool:
+        """Return whether *model* is known not to be in memory."""
+        return any(m.loaded is False for m in self._models() if is_listed(model, [m]))
 
     async def _await_upstream(self, wait_until: float) -> None:
         if not self._catalog.reachable:
@@ -111,25 +138,32 @@ class Routing:
                     await self._catalog.change()
             await self._poller.probe(min(self._connect_timeout_s(), left_s))
 
-    async def _model(self, request: Generate) -> str:
+    async def _model(self, wanted: Wanted) -> str:
         address = self._catalog.origin.address
         if self._catalog.view.models is None and self._catalog.error:
             raise self._catalog.error
-        named = request.model or self._catalog.wishes.named
+        if wanted.embeds and wanted.model is None:
+            return embedding_model(self._models(), address)
+        named = wanted.model or self._catalog.wishes.named
         if named is None:
             return answering_model(self._catalog.view.selection, address)
         try:
-            require_listed(named, self._catalog.view.models or (), address)
+            require_listed(named, self._models(), address)
         except ModelNotFound:
             await self._poller.refresh()  # it may have been added since
-            require_listed(named, self._catalog.view.models or (), address)
+            require_listed(named, self._models(), address)
+        if wanted.embeds:
+            require_embeds(named, self._models())
         return named
 
-    def _fallback(self, request: Generate) -> Route:
+    def _models(self) -> tuple[Model, ...]:
+        return self._catalog.view.models or ()
+
+    def _fallback(self, wanted: Wanted) -> Route:
         """Return the engine's route; a named model is never replaced by it."""
         name = self._catalog.wishes.stand_in
-        named = request.model or self._catalog.wishes.named
-        may_stand_in = request.fallback is not False and named in (None, name)
+        named = wanted.model or self._catalog.wishes.named
+        may_stand_in = wanted.may_fall_back and named in (None, name)
         # A server that is slow to answer the very first poll is not one that is not there.
         stand_in = self._upstreams.stand_in
         if stand_in and may_stand_in and self._poller.has_polled:

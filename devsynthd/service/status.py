@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from devsynthd import __version__
 from devsynthd.catalog.catalog import Catalog
-from devsynthd.scheduling.queue import FairQueue
+from devsynthd.scheduling.turns import Turns
 from devsynthd.service.call import Call
 from devsynthd.wire import limits
 from devsynthd.wire.errors import Cancelled, DevsynthError
@@ -56,12 +56,14 @@ class StatusService:
         identity: Identity,
         catalog: Catalog,
         tally: Tally,
+        turns: Turns,
         *,
         config: Callable[[], ConfigStatus],
         resident_bytes: Callable[[], int | None],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._identity, self._catalog, self._tally = identity, catalog, tally
+        self._identity, self._catalog = identity, catalog
+        self._tally, self._turns = tally, turns
         self._config, self._resident_bytes, self._clock = config, resident_bytes, clock
         self._started = clock()
         self._pong = Pong(
@@ -82,9 +84,9 @@ class StatusService:
         """Return who answers, what it speaks and its limits."""
         return self._pong
 
-    def status(self, queue: FairQueue[object, object], calls: list[Call]) -> StatusReport:
+    def status(self, calls: list[Call]) -> StatusReport:
         """Return how the daemon does; *calls* are the requests under way."""
-        view = self._catalog.view
+        view, queue = self._catalog.view, self._turns.queue
         models = view.models or ()
         return StatusReport(
             version=__version__,
@@ -98,7 +100,7 @@ class StatusService:
             selection=view.selection,
             models=ModelCounts(len(models), sum(model.loaded is True for model in models)),
             queue=QueueStatus(queue.running, queue.waiting, queue.limit, queue.max_running),
-            requests=tuple(call.info() for call in calls),
+            requests=tuple(call.info(self._turns.position(call)) for call in calls),
             totals=self._tally.totals(),
             memory_bytes=self._resident_bytes(),
         )

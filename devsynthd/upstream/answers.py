@@ -1,56 +1,20 @@
-"""What the events of a chat completion add up to: deltas on the way, then how it ended."""
-
-import json
-from typing import Any
+"""What the events of a completion add up to: deltas on the way, then how it ended."""
 
 import msgspec
-from msgspec import Struct
 
 from devsynthd.upstream.base import Delta, Ending
 from devsynthd.upstream.cleaning import clean
+from devsynthd.upstream.completions import Choice, Completion, counts, first_choice
 from devsynthd.upstream.events import EventParser, LineTooLong
-from devsynthd.upstream.failures import CONTEXT_HINT, failure_of, has_error, loads
+from devsynthd.upstream.failures import CONTEXT_HINT, dumps, failure_of, has_error, loads
+from devsynthd.upstream.salvage import salvaged
+from devsynthd.upstream.tool_calls import ToolCalls
 from devsynthd.upstream.transport_errors import cut_off
+from devsynthd.upstream.usage import usage_of
 from devsynthd.wire.errors import DevsynthError, UpstreamError
 from devsynthd.wire.objects import Usage
-from devsynthd.wire.requests import FunctionCall, ToolCall
 
-
-class _Function(Struct, gc=False):
-    name: str | None = None
-    arguments: str | None = None
-
-
-class _CallPart(Struct):
-    index: int | None = None
-    id: str | None = None
-    function: _Function | None = None
-
-
-class _Message(Struct):
-    content: str | None = None
-    reasoning_content: str | None = None
-    reasoning: str | None = None
-    tool_calls: list[_CallPart] | None = None
-
-
-class _Choice(Struct):
-    delta: _Message | None = None
-    message: _Message | None = None  # of a server that ignores ``stream``
-    finish_reason: str | None = None
-
-
-class _Completion(Struct):
-    """A chunk of a completion, or a whole one: every field may be missing or null."""
-
-    choices: list[_Choice] | None = None
-    model: str | None = None
-    usage: Any = None
-    error: Any = None
-    object: Any = None
-
-
-_DECODER = msgspec.json.Decoder(_Completion)
+_DECODER = msgspec.json.Decoder(Completion)
 
 
 class Answer:
@@ -59,14 +23,14 @@ class Answer:
     def __init__(self, *, address: str, secrets: tuple[str, ...] = ()) -> None:
         self.started = False  # a text, a reasoning or a tool call has come
         self.finished = False  # nothing that counts can come any more
-        self.done = False  # ``[DONE]`` has come
+        self.done = False  # nothing at all can come any more
         self.failure: DevsynthError | None = None  # what the server says went wrong
         self._address, self._secrets = address, secrets
         self._parser = EventParser()
         self._model: str | None = None
         self._finish_reason: str | None = None
         self._usage: Usage | None = None
-        self._calls: dict[int, _CallPart] = {}
+        self._calls = ToolCalls()
 
     def feed(self, data: bytes) -> list[Delta]:
         """Return what the bytes *data* of an event stream add; ``failure`` may be set after it."""
@@ -89,7 +53,7 @@ class Answer:
         """Return what the one completion in *body* says, of a server that does not stream."""
         deltas: list[Delta] = []
         self._add(body, deltas)
-        if self.failure is None and not (deltas or self.finished or self._calls):
+        if self.failure is None and not (self.started or self.finished):
             self.failure = failure_of(
                 200, "application/json", body, address=self._address, secrets=self._secrets
             )
@@ -117,9 +81,7 @@ class Answer:
             model=self._model,
             finish_reason=self._finish_reason,
             usage=self._usage,
-            tool_calls=tuple(
-                _call(number, part) for number, (_, part) in enumerate(sorted(self._calls.items()))
-            ),
+            tool_calls=self._calls.whole(),
         )
 
     def _add(self, data: bytes, deltas: list[Delta]) -> None:
@@ -130,37 +92,35 @@ class Answer:
             self.failure = self._failure(data)
             return
         self._model = completion.model or self._model
-        if completion.usage is not None:
-            self._usage = _usage(completion.usage) or self._usage
-        if not completion.choices:
+        self._usage = usage_of(counts(completion)) or self._usage
+        choice = first_choice(completion)
+        if choice is None:
             return
-        choice = completion.choices[0]
-        message = choice.delta or choice.message
-        if message is not None:
-            text = message.content or ""
-            reasoning = message.reasoning_content or message.reasoning or ""
-            if text or reasoning:
-                self.started = True
-                deltas.append(Delta(text, reasoning))
-            for part in message.tool_calls or ():
-                self._add_call(part)
+        before = len(deltas)
+        self._add_choice(choice, deltas)
+        self.started = self.started or len(deltas) > before
         if choice.finish_reason:
             self.finished = True
             self._finish_reason = clean(choice.finish_reason, max_chars=64)
+            self.done = completion.is_infill  # which has no ``[DONE]``
 
-    def _add_call(self, part: _CallPart) -> None:
-        self.started = True
-        index = part.index
-        if index is None:  # some servers number nothing: a name begins a call
-            begins = not self._calls or (part.function is not None and part.function.name)
-            index = max(self._calls, default=-1) + (1 if begins else 0)
-        call = self._calls.setdefault(index, _CallPart(function=_Function("", "")))
-        call.id = call.id or part.id
-        if part.function is not None and call.function is not None:
-            call.function.name = call.function.name or part.function.name
-            call.function.arguments = f"{call.function.arguments}{part.function.arguments or ''}"
+    def _add_choice(self, choice: Choice, deltas: list[Delta]) -> None:
+        message = choice.delta or choice.message
+        if message is None:
+            if choice.text:
+                deltas.append(Delta(choice.text))
+            return
+        reasoning = message.reasoning_content or message.reasoning or ""
+        if message.content or reasoning:
+            deltas.append(Delta(message.content or "", reasoning))
+        for position, part in enumerate(message.tool_calls or ()):
+            if part.index is None and message is choice.message:
+                part.index = position  # a whole answer numbers nothing
+            fragment = self._calls.add(part)
+            if fragment is not None:
+                deltas.append(Delta(tool_calls=(fragment,)))
 
-    def _completion(self, data: bytes) -> _Completion | None:
+    def _completion(self, data: bytes) -> Completion | None:
         """Return what *data* says; ``None`` and perhaps a failure if it says nothing of use."""
         if not data.strip():
             return None
@@ -169,7 +129,7 @@ class Answer:
         except (ValueError, RecursionError):
             value = loads(data)
         if isinstance(value, dict):
-            return _salvaged(value)
+            return salvaged(value)
         if value is None and data.strip() != b"null":
             self.failure = UpstreamError(
                 f"{self._address} sent something in its answer that is not JSON",
@@ -188,85 +148,7 @@ class Answer:
         return failure_of(
             200,
             "application/json",
-            json.dumps(value).encode(),
+            dumps(value).encode(),
             address=self._address,
             secrets=self._secrets,
         )
-
-
-def _salvaged(value: dict[str, Any]) -> _Completion:
-    """Return the fields of *value* that have the right type, and well-formed text in them."""
-    choices = value.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    return _Completion(
-        choices=[_salvaged_choice(choice)] if isinstance(choice, dict) else None,
-        model=_text(value.get("model")),
-        usage=value.get("usage"),
-        error=value.get("error"),
-        object=value.get("object"),
-    )
-
-
-def _salvaged_choice(choice: dict[str, Any]) -> _Choice:
-    message = choice.get("delta") or choice.get("message")
-    if not isinstance(message, dict):
-        message = {}
-    calls = message.get("tool_calls")
-    return _Choice(
-        delta=_Message(
-            content=_text(message.get("content")),
-            reasoning_content=_text(message.get("reasoning_content")),
-            reasoning=_text(message.get("reasoning")),
-            tool_calls=[_salvaged_call(call) for call in calls if isinstance(call, dict)]
-            if isinstance(calls, list)
-            else None,
-        ),
-        finish_reason=_text(choice.get("finish_reason")),
-    )
-
-
-def _salvaged_call(call: dict[str, Any]) -> _CallPart:
-    function = call.get("function")
-    if not isinstance(function, dict):
-        function = {}
-    arguments = function.get("arguments")
-    if isinstance(arguments, dict):  # some servers forget that it is text
-        arguments = json.dumps(arguments)
-    index = call.get("index")
-    return _CallPart(
-        index=index if isinstance(index, int) else None,
-        id=_text(call.get("id")),
-        function=_Function(_text(function.get("name")), _text(arguments)),
-    )
-
-
-def _text(value: Any) -> str | None:  # noqa: ANN401 - JSON is anything
-    """Return *value* if it is text, with U+FFFD for halves of surrogate pairs."""
-    if not isinstance(value, str):
-        return None
-    return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-
-
-def _usage(value: Any) -> Usage | None:  # noqa: ANN401 - JSON is anything
-    """Return the counts in *value*, of which one may be missing."""
-    if not isinstance(value, dict):
-        return None
-    prompt, completion, total = (
-        count if isinstance(count := value.get(key), int) and 0 <= count < 2**53 else None
-        for key in ("prompt_tokens", "completion_tokens", "total_tokens")
-    )
-    if prompt is None and completion is None:
-        return None
-    if prompt is None:
-        prompt = max((total or 0) - (completion or 0), 0)
-    if completion is None:
-        completion = max((total or 0) - prompt, 0)
-    return Usage(prompt, completion, prompt + completion if total is None else total)
-
-
-def _call(number: int, part: _CallPart) -> ToolCall:
-    function = part.function or _Function()
-    return ToolCall(
-        id=part.id or f"call_{number}",
-        function=FunctionCall(function.name or "", function.arguments or ""),
-    )

@@ -1,29 +1,40 @@
 """The seam between the daemon and whoever answers: what it asks for and what comes back."""
 
-from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from msgspec import Struct
 
 from devsynthd.upstream.relay import Relay
 from devsynthd.wire.objects import Api, Model, Usage
-from devsynthd.wire.requests import Message, ToolCall
+from devsynthd.wire.requests import Message, ToolCall, ToolCallPart
 
 
 class Listing(Struct, frozen=True):
-    """One observation of the upstream's models, in its own order."""
+    """One observation of the upstream's models, in its own order.
+
+    *slots* says how many generations an instance gives at a time, by its id, where that is told.
+    """
 
     api: Api
     models: tuple[Model, ...]
+    slots: dict[str, int] = {}
 
 
 class Chat(Struct, frozen=True, kw_only=True):
-    """One chat to be answered. *max_tokens* null: the field is not sent."""
+    """One chat to be answered, or with *prompt* a text to be gone on with.
+
+    *prompt* is sent as it is, without *messages*; with *suffix* the gap before that is filled in.
+    *max_tokens* null: the field is not sent. *parameters* are further fields of the body, which
+    may hold JSON text as ``msgspec.Raw``.
+    """
 
     model: str
     messages: tuple[Message, ...]
     max_tokens: int | None
     temperature: float
+    prompt: str | None = None
+    suffix: str | None = None
+    parameters: dict[str, Any] = {}
 
 
 class Delta(Struct, frozen=True):
@@ -31,6 +42,7 @@ class Delta(Struct, frozen=True):
 
     text: str = ""
     reasoning: str = ""
+    tool_calls: tuple[ToolCallPart, ...] = ()
 
 
 class Ending(Struct, frozen=True, kw_only=True):
@@ -40,6 +52,24 @@ class Ending(Struct, frozen=True, kw_only=True):
     finish_reason: str | None
     usage: Usage | None
     tool_calls: tuple[ToolCall, ...] = ()
+
+
+class Vectors(Struct, frozen=True, kw_only=True):
+    """The vectors of some texts, in their order; *model* is who the upstream says made them."""
+
+    model: str | None
+    vectors: tuple[tuple[float, ...], ...]
+    usage: Usage | None
+
+
+class Stages(Protocol):
+    """Is told, on the event loop, how far a request is that has not been answered yet."""
+
+    def loading(self) -> None:
+        """Note that the model is being loaded, and the request goes out after that."""
+
+    def sent(self) -> None:
+        """Note that the request goes out now."""
 
 
 class LoadedInstance(Struct, frozen=True):
@@ -81,10 +111,10 @@ class Manager(Protocol):
 
 
 class Upstream(Protocol):
-    """Somebody who lists models and answers chats.
+    """Somebody who lists models, answers chats and makes vectors.
 
-    Both methods may be cancelled at any time: they hang up at once, and the cancellation goes on
-    when the connection is closed.
+    All of it may be cancelled at any time: it hangs up at once, and the cancellation goes on when
+    the connection is closed.
     """
 
     @property
@@ -102,14 +132,20 @@ class Upstream(Protocol):
             DevsynthError: ``upstream_*``, as devsynthd.wire.errors says.
         """
 
-    async def chat(self, chat: Chat, relay: Relay[Delta], sent: Callable[[], None]) -> Ending:
+    async def chat(self, chat: Chat, relay: Relay[Delta], stages: Stages) -> Ending:
         """Put the deltas of the answer into *relay* as they come; return how it ended.
-
-        *sent* is called when the request is about to go out, on the event loop.
 
         Raises:
             DevsynthError: Before the first delta ``upstream_*``, ``model_not_found``,
-                ``model_load_failed`` or ``context_overflow``; after it ``incomplete``.
+                ``model_load_failed``, ``context_overflow`` or ``not_supported``; after it
+                ``incomplete``.
+        """
+
+    async def embed(self, model: str, texts: tuple[str, ...], stages: Stages) -> Vectors:
+        """Return the vectors that *model* makes of *texts*.
+
+        Raises:
+            DevsynthError: As ``chat`` before its first delta.
         """
 
     async def close(self) -> None:

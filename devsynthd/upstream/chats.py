@@ -3,15 +3,15 @@
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
 
-import msgspec
 from urllib3.exceptions import HTTPError
 
 from devsynthd.upstream.answers import Answer
-from devsynthd.upstream.base import Chat, Delta, Ending
+from devsynthd.upstream.base import Chat, Delta, Ending, Stages
+from devsynthd.upstream.bodies import order_of
 from devsynthd.upstream.exchanges import Exchanges
 from devsynthd.upstream.failures import failure_of, incomplete
+from devsynthd.upstream.fill_in import FillIn, cannot_fill_in
 from devsynthd.upstream.http import Http, Reply, Timeouts
 from devsynthd.upstream.line import Line
 from devsynthd.upstream.relay import Relay
@@ -25,57 +25,50 @@ MAX_ERROR_BYTES = 2**20
 MAX_ANSWER_BYTES = 64 * 2**20
 
 
-def chat_body(chat: Chat) -> bytes:
-    """Return *chat* as the JSON text of a streaming request."""
-    body: dict[str, Any] = {
-        "model": chat.model,
-        "messages": chat.messages,
-        "temperature": chat.temperature,
-        "stream": True,
-        "stream_options": {"include_usage": True},
-    }
-    if chat.max_tokens is not None:
-        body["max_tokens"] = chat.max_tokens
-    return msgspec.json.encode(body)
-
-
 class Chats:
-    """Asks at *path* of *http*, on up to *max_threads* threads; keeps *secrets* out of errors."""
+    """Asks at *http*, on threads of *exchanges*; keeps *secrets* out of errors.
+
+    *prefix* leads from the base of *http* to that of the API: ``/v1`` or nothing.
+    """
 
     def __init__(
         self,
         http: Http,
-        path: str,
+        prefix: str,
         timeouts: Timeouts,
+        exchanges: Exchanges,
         *,
         secrets: tuple[str, ...],
-        max_threads: int,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._http, self._path, self._timeouts, self._clock = http, path, timeouts, clock
+        self._http, self._prefix, self._timeouts, self._clock = http, prefix, timeouts, clock
         self._address, self._secrets = http.address, secrets
-        self._exchanges = Exchanges(max_threads, name="upstream-chat")
+        self._exchanges = exchanges
 
-    async def chat(self, chat: Chat, relay: Relay[Delta], sent: Callable[[], None]) -> Ending:
+    async def chat(
+        self, chat: Chat, relay: Relay[Delta], stages: Stages, fill_in: FillIn | None = None
+    ) -> Ending:
         """Put the deltas of the answer into *relay* as they come; return how it ended.
 
-        *sent* is called first: of up to *max_threads* chats none waits for a thread.
+        *stages* is told ``sent`` first: of as many chats as there are threads none waits for one.
+        *fill_in* is how the server fills in the middle.
 
         Raises:
             DevsynthError: As ``Upstream.chat`` says; ``cancelled`` if *relay* was closed.
         """
-        sent()
-        exchange = partial(self._answer, chat, relay)
+        if chat.suffix is not None and fill_in in (None, FillIn.NONE):
+            raise cannot_fill_in(self._address)
+        stages.sent()
+        exchange = partial(self._answer, chat, fill_in, relay)
         return await self._exchanges.run(exchange, on_hang_up=relay.close)
 
-    async def close(self) -> None:
-        """Hang up on all that is under way and let go of the threads."""
-        await self._exchanges.close()
-
-    def _answer(self, chat: Chat, relay: Relay[Delta], line: Line) -> Ending:
+    def _answer(
+        self, chat: Chat, fill_in: FillIn | None, relay: Relay[Delta], line: Line
+    ) -> Ending:
         """Ask for an answer and read it to its end (on a thread)."""
         answer = Answer(address=self._address, secrets=self._secrets)
-        body = chat_body(chat)
+        order = order_of(chat, fill_in)
+        path = order.path if order.at_root else self._prefix + order.path
         deadline = self._clock() + self._timeouts.first_token_s
 
         def left_s() -> float:
@@ -92,7 +85,11 @@ class Chats:
             with (
                 upstream_errors(self._address, lambda: self._patience(answer)),
                 self._http.post(
-                    self._path, body, line, timeout_s=self._timeouts.first_token_s
+                    path,
+                    order.body,
+                    line,
+                    timeout_s=self._timeouts.first_token_s,
+                    at_root=order.at_root,
                 ) as reply,
             ):
                 self._read(reply, answer, relay, left_s)

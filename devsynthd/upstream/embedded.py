@@ -1,15 +1,17 @@
 """The embedded engine as an upstream: one model, answered by a child process on loopback."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 from msgspec.structs import replace
 
-from devsynthd.upstream.base import Chat, Delta, Ending, Listing
+from devsynthd.upstream.base import Chat, Delta, Ending, Listing, Stages, Vectors
 from devsynthd.upstream.engine import MODEL_NAME, Endpoint, Engine
+from devsynthd.upstream.engine_process import PARALLEL_SLOTS
+from devsynthd.upstream.fill_in import FillIn
 from devsynthd.upstream.http import Timeouts
 from devsynthd.upstream.openai import OpenAIUpstream
 from devsynthd.upstream.relay import Relay
+from devsynthd.wire.errors import NotSupported
 from devsynthd.wire.objects import Instance, Model
 
 
@@ -54,14 +56,25 @@ class EmbeddedUpstream:
                     size_bytes=_size(config.model_path),
                 ),
             ),
+            slots={self._name: PARALLEL_SLOTS},
         )
 
-    async def chat(self, chat: Chat, relay: Relay[Delta], sent: Callable[[], None]) -> Ending:
-        """Answer *chat*; starting the engine comes before it is *sent*."""
+    async def chat(self, chat: Chat, relay: Relay[Delta], stages: Stages) -> Ending:
+        """Answer *chat*; starting the engine, if it does not run, comes before it is sent."""
+        if not self._engine.running:
+            stages.loading()
         async with self._engine.lease() as endpoint:
             server = await self._server_at(endpoint)
-            ending = await server.chat(replace(chat, model=MODEL_NAME), relay, sent)
+            ending = await server.chat(replace(chat, model=MODEL_NAME), relay, stages)
         return replace(ending, model=self._name)
+
+    async def embed(self, model: str, texts: tuple[str, ...], stages: Stages) -> Vectors:
+        """Refuse: llama.cpp answers or makes vectors, not both, and this engine answers."""
+        del model, texts, stages
+        raise NotSupported(
+            f"{self.address} makes no vectors",
+            hint="Name an embedding model of LM Studio, or of another server.",
+        )
 
     async def close(self) -> None:
         """Hang up; the engine itself is left to whoever made it."""
@@ -78,6 +91,7 @@ class EmbeddedUpstream:
                 timeouts=self._timeouts,
                 ca_bundle="",
                 address=self.address,
+                fill_in=FillIn.INFILL,
                 max_threads=self._max_threads,
             )
             if gone is not None:

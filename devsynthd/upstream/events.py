@@ -1,5 +1,6 @@
 """Cuts the bytes of an event stream into events."""
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 MAX_LINE_BYTES = 2**20
@@ -34,11 +35,11 @@ class EventParser:
         self._name = b""
         self._data: list[bytes] = []
 
-    def feed(self, data: bytes) -> list[Event]:
-        """Return the events that *data* completes.
+    def feed(self, data: bytes) -> Iterator[Event]:
+        """Yield the events that *data* completes, to be taken before more is fed.
 
         Raises:
-            LineTooLong: A line is longer than *max_line_bytes*.
+            LineTooLong: A line is longer than *max_line_bytes*; nothing can be fed after it.
         """
         if self._after_cr and data:
             self._after_cr = False
@@ -48,36 +49,33 @@ class EventParser:
         self._part_bytes += len(data)
         if b"\n" not in data and b"\r" not in data:
             self._check(self._part_bytes)
-            return []
+            return
         self._after_cr = data.endswith(b"\r")
         lines = b"".join(self._parts).splitlines()
         rest = b"" if data.endswith((b"\n", b"\r")) else lines.pop()
         self._parts, self._part_bytes = [rest], len(rest)
+        for line in lines:
+            self._check(len(line))
+            yield from self._events(line)
         self._check(self._part_bytes)
-        return self._events(lines)
 
-    def _events(self, lines: list[bytes]) -> list[Event]:
+    def _events(self, line: bytes) -> Iterator[Event]:
         if self._at_start:
             self._at_start = False
-            lines[0] = lines[0].removeprefix(_BOM)
-        events: list[Event] = []
-        for line in lines:
-            if not line:
-                if self._data:
-                    events.append(Event(self._name, b"\n".join(self._data)))
-                    self._data = []
-                self._name = b""
-                continue
-            self._check(len(line))
-            field, _, value = line.partition(b":")
-            value = value.removeprefix(b" ")
-            if field == b"data":
-                self._data.append(value)
-            elif field == b"event":
-                self._name = value
-            elif field == b"error":
-                events.append(Event(field, value))
-        return events
+            line = line.removeprefix(_BOM)
+        if not line:
+            if self._data:
+                yield Event(self._name, b"\n".join(self._data))
+            self._name, self._data = b"", []
+            return
+        field, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if field == b"data":
+            self._data.append(value)
+        elif field == b"event":
+            self._name = value
+        elif field == b"error":
+            yield Event(field, value)
 
     def _check(self, line_bytes: int) -> None:
         if line_bytes > self._max_line_bytes:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from devsynthd.upstream.cleaning import clean
+from devsynthd.upstream.fill_in import WRITE_THE_TOKENS
 from devsynthd.wire.errors import (
     ContextOverflow,
     DevsynthError,
@@ -16,6 +17,7 @@ from devsynthd.wire.errors import (
     ModelLoadFailed,
     ModelNotFound,
     NoModel,
+    NotSupported,
     UpstreamAuth,
     UpstreamError,
     UpstreamUnavailable,
@@ -23,6 +25,10 @@ from devsynthd.wire.errors import (
 
 CHECK_BASE = "Check llm_api_base: for most servers it ends in /v1, like http://localhost:1234/v1."
 CONTEXT_HINT = "Shorten the prompt or its context, or load the model with a larger context length."
+
+
+class ModelGone(UpstreamError):
+    """The model went away under the request, which is over soon: asked again, it may be back."""
 
 
 class _Kind(Struct, frozen=True):
@@ -68,6 +74,27 @@ _KINDS = (
         ),
         "the model could not be loaded",
         "Unload other models or choose a smaller one; the server's own log says more.",
+    ),
+    _Kind(
+        ModelGone,
+        re.compile(r"\bmodel (is |has )?unloaded\b|\bmodel reloaded\b|\bthe model has crashed\b"),
+        "the model went away",
+        "Ask again. If it happens often, the server's own log may say why.",
+    ),
+    _Kind(
+        NotSupported,
+        re.compile(
+            r"\binfill is not supported|does not support insert"
+            r"|\bsuffix is not (currently )?supported"
+        ),
+        "it does not fill in the middle with this model",
+        WRITE_THE_TOKENS,
+    ),
+    _Kind(
+        NotSupported,
+        re.compile(r"not_supported_error|does not support embeddings"),
+        "that is not supported there",
+        "Choose a model, or a server, that can do it.",
     ),
     _Kind(
         ModelNotFound,
@@ -146,6 +173,17 @@ def loads(body: bytes) -> Any:  # noqa: ANN401 - JSON is anything
         return None
 
 
+def dumps(value: Any) -> str:  # noqa: ANN401 - JSON is anything
+    """Return the JSON text of *value*, which was read; "..." if it is nested too deeply for that.
+
+    Reading gets a little deeper than writing does.
+    """
+    try:
+        return json.dumps(value)
+    except RecursionError:
+        return "..."
+
+
 def has_error(value: Any) -> bool:  # noqa: ANN401 - JSON is anything
     """Whether the JSON *value* is an error, whatever the status that it came with."""
     return isinstance(value, dict) and bool(value.get("error") or value.get("object") == "error")
@@ -158,13 +196,13 @@ def _problem_in(value: Any, status: int) -> _Problem | None:  # noqa: ANN401 - J
     if isinstance(error, str):
         return _Problem(_joined(error))
     if not isinstance(error, dict):
-        return _Problem(json.dumps(error))
+        return _Problem(dumps(error))
     codes = " ".join(str(error[key]) for key in ("code", "type") if error.get(key))
     for key in ("message", "error_message", "detail"):
         text = error.get(key)
         if isinstance(text, str) and text:
             return _Problem(_joined(text), codes)
-    return _Problem(json.dumps(error), codes)
+    return _Problem(dumps(error), codes)
 
 
 def _joined(text: str) -> str:

@@ -174,13 +174,15 @@ class Http:
             yield reply
 
     @contextmanager
-    def post(self, path: str, body: bytes, line: Line, *, timeout_s: float) -> Iterator[Reply]:
-        """Send the JSON text *body* to *path* under the base.
+    def post(
+        self, path: str, body: bytes, line: Line, *, timeout_s: float, at_root: bool = False
+    ) -> Iterator[Reply]:
+        """Send the JSON text *body* to *path* under the base, or with *at_root* as ``get``.
 
         Raises:
             requests.RequestException: No head of an answer came within *timeout_s*.
         """
-        request = self._template("POST", self._base + path)
+        request = self._template("POST", (self._root if at_root else self._base) + path)
         request.body = body
         request.headers["Content-Length"] = str(len(body))
         request.headers["Content-Type"] = "application/json"

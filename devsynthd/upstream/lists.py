@@ -96,16 +96,18 @@ def whole_body(
     exchange: AbstractContextManager[Reply],
     patience: Patience,
     *,
+    max_bytes: int = MAX_LIST_BYTES,
     clock: Callable[[], float] = time.monotonic,
 ) -> Body:
     """Return what answers *exchange*, read to its end (on a thread).
 
     Raises:
-        DevsynthError: Nothing did: ``upstream_unavailable``, ``upstream_timeout``.
+        DevsynthError: Nothing did (``upstream_unavailable``, ``upstream_timeout``), or it is longer
+            than *max_bytes*.
     """
     deadline = clock() + patience.seconds
     with upstream_errors(address, lambda: patience), exchange as reply:
-        data = reply.read_all(MAX_LIST_BYTES, lambda: deadline - clock())
-    if len(data) > MAX_LIST_BYTES:
-        raise too_large(address, patience.what.removeprefix("the "), MAX_LIST_BYTES)
+        data = reply.read_all(max_bytes, lambda: deadline - clock())
+    if len(data) > max_bytes:
+        raise too_large(address, patience.what.removeprefix("the "), max_bytes)
     return Body(reply.status, reply.content_type, data)

@@ -4,9 +4,12 @@ import logging
 import time
 from collections.abc import Callable
 
-from devsynthd.upstream.base import Chat, Delta, Ending, Listing
+from devsynthd.upstream.base import Chat, Delta, Ending, Listing, Stages, Vectors
 from devsynthd.upstream.chats import Chats
+from devsynthd.upstream.embeddings import Embeddings
+from devsynthd.upstream.exchanges import Exchanges
 from devsynthd.upstream.failures import failure_of, loads
+from devsynthd.upstream.fill_in import FillIn, is_llama_server
 from devsynthd.upstream.http import Http, Timeouts
 from devsynthd.upstream.line import Line
 from devsynthd.upstream.listings import listing_of
@@ -16,6 +19,7 @@ from devsynthd.upstream.lmstudio_lists import (
     loaded_of_v0,
     models_of_v0,
     models_of_v1,
+    slots_of_v1,
     with_loaded,
 )
 from devsynthd.upstream.lmstudio_manager import THREADS as MANAGER_THREADS
@@ -47,7 +51,7 @@ class LMStudioUpstream:
     """The server at *root*, its address without any API's path.
 
     Which generation it speaks is found out by GET only and remembered for as long as that route
-    answers; generations go to ``/v1/chat/completions``, which all of them serve.
+    answers; generations and embeddings go to ``/v1``, which all of them serve.
 
     Raises:
         ConfigInvalid: *root* or *api_key* cannot be used.
@@ -75,12 +79,16 @@ class LMStudioUpstream:
         self._lists = Lists(
             self._http, list_s=timeouts.list_s, connect_s=timeouts.connect_s, clock=clock
         )
+        self._exchanges = Exchanges(max_threads, name="upstream-chat")
         self._chats = Chats(
+            self._http, "/v1", timeouts, self._exchanges, secrets=self._secrets, clock=clock
+        )
+        self._embeddings = Embeddings(
             self._http,
-            "/v1/chat/completions",
+            "/v1/embeddings",
             timeouts,
+            self._exchanges,
             secrets=self._secrets,
-            max_threads=max_threads,
             clock=clock,
         )
         self._manager = LMStudioManager(
@@ -88,6 +96,7 @@ class LMStudioUpstream:
         )
         self._clock = clock
         self._route: Route | None = None
+        self._fill_in: FillIn | None = None
         self._recognised_at = 0.0
         self._loaded_by_v0: tuple[Loaded, ...] = ()
         self._checked_at: float | None = None
@@ -109,24 +118,38 @@ class LMStudioUpstream:
             DevsynthError: ``upstream_*``, as devsynthd.wire.errors says.
         """
         try:
-            return await self._lists.run(self._list)
+            listing = await self._lists.run(self._list)
         except UpstreamUnavailable:
-            self._route = None  # who comes back may be another version
+            self._route = self._fill_in = None  # who comes back may be another version
             raise
+        # LM Studio is not known to honour a suffix, but it may be another server.
+        is_llama = listing.api == "openai" and is_llama_server(listing.models)
+        self._fill_in = FillIn.INFILL if is_llama else FillIn.NONE
+        return listing
 
-    async def chat(self, chat: Chat, relay: Relay[Delta], sent: Callable[[], None]) -> Ending:
+    async def chat(self, chat: Chat, relay: Relay[Delta], stages: Stages) -> Ending:
         """Put the deltas of the answer into *relay* as they come; return how it ended.
 
         Raises:
             DevsynthError: As ``Upstream.chat`` says.
         """
-        return await self._chats.chat(chat, relay, sent)
+        if chat.suffix is not None and self._fill_in is None:
+            await self.models()
+        return await self._chats.chat(chat, relay, stages, self._fill_in)
+
+    async def embed(self, model: str, texts: tuple[str, ...], stages: Stages) -> Vectors:
+        """Return the vectors that *model* makes of *texts*.
+
+        Raises:
+            DevsynthError: As ``Upstream.embed`` says.
+        """
+        return await self._embeddings.embed(model, texts, stages)
 
     async def close(self) -> None:
         """Hang up on all that is under way and let go of threads and connections."""
         await self._lists.close()
         await self._manager.close()
-        await self._chats.close()
+        await self._exchanges.close()
         self._http.close()
 
     # On a thread of ``Lists`` --------------------------------------------------------------
@@ -202,7 +225,7 @@ class LMStudioUpstream:
         value = loads(body.data)
         if route is V0:
             return Listing(route.api, models_of_v0(value))
-        return Listing(route.api, self._checked(models_of_v1(value), line))
+        return Listing(route.api, self._checked(models_of_v1(value), line), slots_of_v1(value))
 
     def _checked(self, models: tuple[Model, ...], line: Line) -> tuple[Model, ...]:
         """Return *models* of v1, asking v0 too, once a minute, while v1 says that none is loaded.

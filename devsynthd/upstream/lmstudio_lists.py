@@ -37,6 +37,17 @@ def models_of_v1(value: dict[str, Any]) -> tuple[Model, ...]:
     )
 
 
+def slots_of_v1(value: dict[str, Any]) -> dict[str, int]:
+    """Return how many generations each instance in ``GET /api/v1/models`` gives at a time."""
+    return {
+        name: slots
+        for entry in maps(value.get("models"))
+        for instance in maps(entry.get("loaded_instances"))
+        if (name := usable_id(instance.get("id")))
+        and (slots := count(mapping(instance.get("config")).get("parallel")))
+    }
+
+
 def models_of_v0(value: dict[str, Any]) -> tuple[Model, ...]:
     """Return the models of ``GET /api/v0/models``; ``key:2`` is an instance of ``key``."""
     entries = [entry for entry in maps(value.get("data")) if usable_id(entry.get("id"))]

@@ -6,8 +6,11 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from devsynthd.upstream import ollama
-from devsynthd.upstream.base import Chat, Delta, Ending, Listing
+from devsynthd.upstream.base import Chat, Delta, Ending, Listing, Stages, Vectors
 from devsynthd.upstream.chats import Chats
+from devsynthd.upstream.embeddings import Embeddings
+from devsynthd.upstream.exchanges import Exchanges
+from devsynthd.upstream.fill_in import FillIn, is_llama_server
 from devsynthd.upstream.http import Http, Timeouts
 from devsynthd.upstream.line import Line
 from devsynthd.upstream.listings import listing_of
@@ -19,8 +22,9 @@ from devsynthd.wire.errors import UpstreamUnavailable
 class OpenAIUpstream:
     """The server at *base_url*. Generations and lists have threads of their own.
 
-    *max_threads* is how many generations run at a time; *ca_bundle* is the path of a CA file, or
-    empty.
+    *max_threads* is how many requests for answers or vectors run at a time; *ca_bundle* is the path
+    of a CA file, or empty. How it fills in the middle is told by its list, unless *fill_in* is
+    given.
 
     Raises:
         ConfigInvalid: *base_url* or *api_key* cannot be used.
@@ -35,6 +39,7 @@ class OpenAIUpstream:
         ca_bundle: str,
         max_threads: int,
         address: str | None = None,
+        fill_in: FillIn | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._http = Http(
@@ -47,17 +52,17 @@ class OpenAIUpstream:
             clock=clock,
         )
         self._is_ollama: bool | None = None
+        self._fill_in = fill_in
         self._secrets = (api_key,) if api_key else ()
         self._lists = Lists(
             self._http, list_s=timeouts.list_s, connect_s=timeouts.connect_s, clock=clock
         )
+        self._exchanges = Exchanges(max_threads, name="upstream-chat")
         self._chats = Chats(
-            self._http,
-            "/chat/completions",
-            timeouts,
-            secrets=self._secrets,
-            max_threads=max_threads,
-            clock=clock,
+            self._http, "", timeouts, self._exchanges, secrets=self._secrets, clock=clock
+        )
+        self._embeddings = Embeddings(
+            self._http, "/embeddings", timeouts, self._exchanges, secrets=self._secrets, clock=clock
         )
 
     @property
@@ -78,21 +83,31 @@ class OpenAIUpstream:
         try:
             return await self._lists.run(self._list)
         except UpstreamUnavailable:
-            self._is_ollama = None  # another server may come up there
+            self._is_ollama = self._fill_in = None  # another server may come up there
             raise
 
-    async def chat(self, chat: Chat, relay: Relay[Delta], sent: Callable[[], None]) -> Ending:
+    async def chat(self, chat: Chat, relay: Relay[Delta], stages: Stages) -> Ending:
         """Put the deltas of the answer into *relay* as they come; return how it ended.
 
         Raises:
             DevsynthError: As ``Upstream.chat`` says.
         """
-        return await self._chats.chat(chat, relay, sent)
+        if chat.suffix is not None and self._fill_in is None:
+            await self.models()
+        return await self._chats.chat(chat, relay, stages, self._fill_in)
+
+    async def embed(self, model: str, texts: tuple[str, ...], stages: Stages) -> Vectors:
+        """Return the vectors that *model* makes of *texts*.
+
+        Raises:
+            DevsynthError: As ``Upstream.embed`` says.
+        """
+        return await self._embeddings.embed(model, texts, stages)
 
     async def close(self) -> None:
         """Hang up on all that is under way and let go of threads and connections."""
         await self._lists.close()
-        await self._chats.close()
+        await self._exchanges.close()
         self._http.close()
 
     def _list(self, line: Line) -> Listing:
@@ -100,15 +115,18 @@ class OpenAIUpstream:
         listing = listing_of(
             body.status, body.content_type, body.data, address=self.address, secrets=self._secrets
         )
-        if self._is_ollama is None:
-            self._is_ollama = self._recognise_ollama(listing, line)
-        if self._is_ollama:
+        if self._recognise_ollama(listing, line):
+            self._fill_in = FillIn.FIELD
             loaded = self._lists.aside(ollama.LOADED_PATH, line, at_root=True)
             return replace(listing, models=ollama.with_loaded(listing.models, loaded))
+        self._fill_in = FillIn.INFILL if is_llama_server(listing.models) else FillIn.NONE
         return listing
 
     def _recognise_ollama(self, listing: Listing, line: Line) -> bool:
         """Find out, once, whether more can be asked, where the list looks like Ollama's."""
         if not ollama.may_be(listing.models):
             return False
-        return ollama.is_ollama(self._lists.aside(ollama.VERSION_PATH, line, at_root=True))
+        if self._is_ollama is None:
+            version = self._lists.aside(ollama.VERSION_PATH, line, at_root=True)
+            self._is_ollama = ollama.is_ollama(version)
+        return self._is_ollama

@@ -14,6 +14,18 @@ MAX_MESSAGES = 4096
 MAX_PARTS = 1024
 """Content parts of one message."""
 
+MAX_INPUTS = 4096
+"""Texts of one ``embed``."""
+
+MAX_STOPS = 64
+"""Texts in ``stop``, any of which ends an answer."""
+
+MAX_FREE_FORM_BYTES = 2**20
+"""Each of the fields whose shape the upstream knows: ``extra``, ``tools``, ``schema``, ..."""
+
+MAX_FREE_FORM_DEPTH = 128
+"""Maps and lists inside each other in such a field: all that work on it take as many."""
+
 MAX_KEY_CHARACTERS = 128
 """The longest name of a setting in ``config_get`` and ``config_set``."""
 

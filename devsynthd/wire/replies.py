@@ -3,7 +3,7 @@
 from msgspec import Raw, Struct
 
 from devsynthd.wire.objects import ErrorInfo, RequestState
-from devsynthd.wire.requests import RequestId
+from devsynthd.wire.requests import RequestId, ToolCallPart
 from devsynthd.wire.results import AnyResult
 
 
@@ -15,12 +15,16 @@ class Result(Struct, frozen=True, kw_only=True, tag_field="type", tag="result"):
 
 
 class Chunk(Struct, frozen=True, kw_only=True, tag_field="type", tag="chunk", omit_defaults=True):
-    """A piece of a streamed answer; *seq* counts from 0 without gaps."""
+    """A piece of a streamed answer; *seq* counts from 0 without gaps.
+
+    Fragments of one tool call have the same index; their arguments, joined, are the whole.
+    """
 
     id: RequestId
     seq: int
     text: str = ""
     reasoning: str = ""
+    tool_calls: tuple[ToolCallPart, ...] = ()
 
 
 class Progress(Struct, frozen=True, kw_only=True, tag_field="type", tag="progress"):

@@ -6,13 +6,15 @@ Whole numbers are declared as floats that are a multiple of 1: languages with on
 
 from typing import Annotated, Literal, get_args
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Raw, Struct
 
 from devsynthd.wire.limits import (
+    MAX_INPUTS,
     MAX_KEY_CHARACTERS,
     MAX_MESSAGES,
     MAX_PARTS,
     MAX_SAFE_INTEGER,
+    MAX_STOPS,
 )
 
 RequestId = str | int
@@ -27,8 +29,16 @@ Seconds = Annotated[float, Meta(ge=0, le=1e9)]
 ModelId = Annotated[str, Meta(min_length=1, max_length=1024)]
 SettingKey = Annotated[str, Meta(min_length=1, max_length=MAX_KEY_CHARACTERS)]
 
+Probability = Annotated[float, Meta(ge=0, le=1)]
+Penalty = Annotated[float, Meta(ge=-2, le=2)]
+StopText = Annotated[str, Meta(min_length=1, max_length=1024)]
+InputText = Annotated[str, Meta(min_length=1)]
+
 Value = str | int | float | bool
 """A value of a setting."""
+
+ABSENT = Raw()
+"""Stands for a free-form field that is not given."""
 
 
 class Request(
@@ -118,18 +128,78 @@ class Message(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=Tru
     tool_calls: Annotated[list[ToolCall], Meta(max_length=MAX_PARTS)] | None = None
 
 
+class FunctionPart(Struct, frozen=True, omit_defaults=True):
+    """What a fragment adds to a call: the name, once, and a piece of the arguments."""
+
+    name: str | None = None
+    arguments: str = ""
+
+
+class ToolCallPart(Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """A fragment of the call number *index*; the first one of each call has *id* and *type*."""
+
+    index: int
+    id: str | None = None
+    type: Literal["function"] | None = None
+    function: FunctionPart
+
+
+class FunctionName(Struct, frozen=True):
+    """A function by its name."""
+
+    name: str
+
+
+class ToolChoice(Struct, frozen=True, kw_only=True):
+    """The one tool that is to be called."""
+
+    type: Literal["function"] = "function"
+    function: FunctionName
+
+
 class Generate(Request, frozen=True, kw_only=True, tag="generate"):
-    """Ask for one answer: a ``Chunk`` a delta if *stream*, and in any case one ``Result``."""
+    """Ask for one answer: a ``Chunk`` a delta if *stream*, and in any case one ``Result``.
+
+    *schema*, *tools*, *logit_bias* and *extra* are free-form, `ABSENT` if not given. On the wire
+    they are in the encoding of the request; the codec of the daemon makes them JSON text.
+    """
 
     prompt: str | None = None
     messages: Annotated[list[Message], Meta(max_length=MAX_MESSAGES)] = []
     system: str | None = None
+    raw: bool = False  # the prompt as it is, without a chat template
+    suffix: str | None = None  # what follows the gap to be filled in
     model: ModelId | None = None
     max_tokens: Annotated[float, Meta(ge=-1, le=2**31 - 1, multiple_of=1)] | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Probability | None = None
+    top_k: Annotated[float, Meta(ge=-1, le=2**31 - 1, multiple_of=1)] | None = None
+    min_p: Probability | None = None
+    seed: (
+        Annotated[float, Meta(ge=-MAX_SAFE_INTEGER, le=MAX_SAFE_INTEGER, multiple_of=1)] | None
+    ) = None
+    stop: StopText | Annotated[list[StopText], Meta(max_length=MAX_STOPS)] | None = None
+    repeat_penalty: Annotated[float, Meta(gt=0, le=100)] | None = None
+    presence_penalty: Penalty | None = None
+    frequency_penalty: Penalty | None = None
+    logit_bias: Raw = ABSENT  # a map from tokens to numbers
+    schema: Raw = ABSENT  # a JSON Schema
+    tools: Raw = ABSENT  # a list, in OpenAI form
+    tool_choice: Literal["auto", "none", "required"] | ToolChoice | None = None
+    ttl: Annotated[float, Meta(ge=1, le=2**31 - 1, multiple_of=1)] | None = None  # seconds
+    extra: Raw = ABSENT  # a map of further parameters of the upstream
     stream: bool = False
+    progress: bool = False
     wait: Seconds = 0  # for an unavailable upstream, before any fallback
     fallback: bool | None = None
+    background: bool = False
+
+
+class Embed(Request, frozen=True, kw_only=True, tag="embed"):
+    """Ask for the vectors of one text or several."""
+
+    input: InputText | Annotated[list[InputText], Meta(min_length=1, max_length=MAX_INPUTS)]
+    model: ModelId | None = None
 
 
 class Load(Request, frozen=True, kw_only=True, tag="load"):
@@ -193,6 +263,7 @@ AnyRequest = (
     | List
     | Select
     | Generate
+    | Embed
     | Load
     | Unload
     | Download

@@ -92,6 +92,15 @@ class Completion(Struct, frozen=True, kw_only=True):
     warnings: tuple[Warn, ...]
 
 
+class Embeddings(Struct, frozen=True, kw_only=True):
+    """Answer to ``embed``: a vector a text, in the order of the texts."""
+
+    model: str
+    embeddings: tuple[tuple[float, ...], ...]
+    usage: Usage | None
+    warnings: tuple[Warn, ...]
+
+
 class LoadOutcome(Struct, frozen=True, kw_only=True):
     """Answer to ``load``; *load_time_s* is 0 for a model that was loaded already."""
 
@@ -158,6 +167,7 @@ AnyResult = (
     | Models
     | Selected
     | Completion
+    | Embeddings
     | LoadOutcome
     | UnloadOutcome
     | DownloadOutcome
@@ -174,6 +184,7 @@ RESULT_TYPES: dict[str, type[AnyResult]] = {
     "list": Models,
     "select": Selected,
     "generate": Completion,
+    "embed": Embeddings,
     "load": LoadOutcome,
     "unload": UnloadOutcome,
     "download": DownloadOutcome,

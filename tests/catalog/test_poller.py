@@ -1,7 +1,7 @@
 """When the upstream is asked, and by whom."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -10,7 +10,7 @@ from devsynthd.catalog.catalog import Catalog, Origin
 from devsynthd.catalog.choice import Wishes
 from devsynthd.catalog.pace import IDLE_AFTER_S, Pace
 from devsynthd.catalog.poller import FRESH_S, Poller, Presence
-from devsynthd.upstream.base import Chat, Delta, Ending, Listing
+from devsynthd.upstream.base import Chat, Delta, Ending, Listing, Stages, Vectors
 from devsynthd.upstream.relay import Relay
 from devsynthd.upstream.upstreams import Upstreams
 from devsynthd.wire.errors import UpstreamUnavailable
@@ -50,8 +50,11 @@ class Lister:
             raise UpstreamUnavailable("refused")
         return LISTING
 
-    async def chat(self, chat: Chat, relay: Relay[Delta], sent: Callable[[], None]) -> Ending:
-        raise AssertionError(f"nobody asks: {chat}, {relay}, {sent}")
+    async def chat(self, chat: Chat, relay: Relay[Delta], stages: Stages) -> Ending:
+        raise AssertionError(f"nobody asks: {chat}, {relay}, {stages}")
+
+    async def embed(self, model: str, texts: tuple[str, ...], stages: Stages) -> Vectors:
+        raise AssertionError(f"nobody asks: {model}, {texts}, {stages}")
 
     async def close(self) -> None:
         pass

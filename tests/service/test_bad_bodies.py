@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from devsynthd.wire.limits import MAX_FREE_FORM_DEPTH
 from tests.service.asking import AnyDict, error, result, until_answered
 from tests.support.daemon import Dealer, RunningDaemon
 from tests.support.upstream_replies import silence
@@ -78,25 +79,66 @@ def test_bad_bytes(dealer: Dealer, body: bytes) -> None:
         ({"op": "generate", "prompt": "x", "temprature": 1}, "did you mean `temperature`?"),
         ({"op": "generate", "prompt": "x", "zzz": 1}, "unknown field `zzz` in `generate`"),
         ({"op": "ping", "prompt": "x"}, "unknown field `prompt` in `ping`"),
-        ({"op": "generate", "prompt": 7}, "$.prompt"),
-        ({"op": "generate", "prompt": "x", "stream": "yes"}, "$.stream"),
-        ({"op": "generate", "prompt": "x", "model": ""}, "$.model"),
-        ({"op": "generate", "prompt": "x", "temperature": 2.1}, "$.temperature"),
+        ({"op": "generate", "prompt": 7}, "`prompt` is 7; allowed: a text, or null"),
+        (
+            {"op": "generate", "prompt": "x", "stream": "yes"},
+            "`stream` is a text; allowed: true or false",
+        ),
+        ({"op": "generate", "prompt": "x", "model": ""}, "`model` is too short; allowed: a text"),
+        (
+            {"op": "generate", "prompt": "x", "temperature": 2.1},
+            "`temperature` is 2.1; allowed: a number",
+        ),
         ({"op": "generate", "prompt": "x", "max_tokens": 0}, "`max_tokens` is 0"),
-        ({"op": "generate", "prompt": "x", "max_tokens": -2}, "$.max_tokens"),
-        ({"op": "generate", "prompt": "x", "max_tokens": 1.5}, "$.max_tokens"),
-        ({"op": "generate", "prompt": "x", "wait": -1}, "$.wait"),
-        ({"op": "generate", "prompt": "x", "timeout": 0}, "$.timeout"),
-        ({"op": "generate", "prompt": "x", "client": "x" * 65}, "$.client"),
-        ({"op": "generate", "messages": [{"content": "x"}]}, "$.messages[0]"),
-        ({"op": "generate", "messages": [{"role": "user", "kontent": "x"}]}, "kontent"),
-        ({"op": "generate", "messages": ["x"] * 5000}, "$.messages"),
+        ({"op": "generate", "prompt": "x", "max_tokens": -2}, "`max_tokens` is -2; allowed: an"),
+        ({"op": "generate", "prompt": "x", "max_tokens": 1.5}, "`max_tokens` is 1.5; allowed: an"),
+        ({"op": "generate", "prompt": "x", "wait": -1}, "`wait` is -1; allowed: a number"),
+        (
+            {"op": "generate", "prompt": "x", "timeout": 0},
+            "`timeout` is 0; allowed: a number above 0",
+        ),
+        (
+            {"op": "generate", "prompt": "x", "client": "x" * 65},
+            "`client` is too long; allowed: a text",
+        ),
+        ({"op": "generate", "messages": [{"content": "x"}]}, "`messages[0].role` is missing"),
+        (
+            {"op": "generate", "messages": [{"role": "user", "kontent": "x"}]},
+            "unknown field `kontent` in `messages[0]`",
+        ),
+        ({"op": "generate", "messages": ["x"] * 5000}, "`messages"),
         ({"op": "generate"}, "neither `prompt` nor `messages`"),
         ({"op": "generate", "prompt": ""}, "blank"),
         ({"op": "generate", "prompt": " \r\n\t\u00a0"}, "blank"),
-        ({"op": "list", "kind": "chat"}, "$.kind"),
-        ({"op": "list", "since": -1}, "$.since"),
-        ({"op": "select"}, "`model`"),
+        ({"op": "generate", "prompt": "x", "top_p": 1.1}, "`top_p` is 1.1; allowed: a number"),
+        ({"op": "generate", "prompt": "x", "seed": 0.5}, "`seed` is 0.5; allowed: an integer"),
+        ({"op": "generate", "prompt": "x", "stop": ["x", ""]}, "`stop[1]` is too short; allowed"),
+        ({"op": "generate", "prompt": "x", "stop": ["x"] * 65}, "`stop` is too long; allowed"),
+        ({"op": "generate", "prompt": "x", "ttl": 0}, "`ttl` is 0; allowed: an integer from 1"),
+        ({"op": "generate", "prompt": "x", "raw": "yes"}, "`raw` is a text; allowed: true"),
+        ({"op": "generate", "prompt": "x", "progress": 1}, "`progress` is 1; allowed: true or"),
+        ({"op": "generate", "prompt": "x", "background": 1}, "`background` is 1; allowed: true"),
+        ({"op": "generate", "prompt": "x", "suffix": "y"}, "`suffix` needs `raw`"),
+        ({"op": "generate", "prompt": "x", "tool_choice": "all"}, "`tool_choice` is 'all'; allow"),
+        ({"op": "generate", "prompt": "x", "tool_choice": "auto"}, "`tool_choice` needs `tools`"),
+        ({"op": "generate", "prompt": "x", "tools": {}}, "`tools` is not a list"),
+        ({"op": "generate", "prompt": "x", "tools": [{}]}, "`tools[0]` is not a tool"),
+        ({"op": "generate", "prompt": "x", "schema": []}, "`schema` is not a map"),
+        ({"op": "generate", "prompt": "x", "schema": {"type": 1}}, "`schema` is no JSON Schema"),
+        ({"op": "generate", "prompt": "x", "logit_bias": 1}, "`logit_bias` is not a map"),
+        ({"op": "generate", "prompt": "x", "logit_bias": {"1": "x"}}, "`logit_bias` of '1' is no"),
+        ({"op": "generate", "prompt": "x", "extra": "x"}, "`extra` is not a map"),
+        ({"op": "generate", "prompt": "x", "extra": {"stream": True}}, "has the key `stream`"),
+        ({"op": "generate", "prompt": "x", "extra": {"x": "y" * 2**20}}, "the limit is 1048576"),
+        ({"op": "embed"}, "`input` is missing; allowed: a text"),
+        ({"op": "embed", "input": ""}, "`input` is too short; allowed: a text"),
+        ({"op": "embed", "input": []}, "`input` is too short; allowed: a text"),
+        ({"op": "embed", "input": ["x", 5]}, "`input[1]` is 5; allowed: a text"),
+        ({"op": "embed", "input": ["x"] * 4097}, "`input` is too long; allowed: a text"),
+        ({"op": "embed", "prompt": "x"}, "unknown field `prompt` in `embed`"),
+        ({"op": "list", "kind": "chat"}, "`kind` is 'chat'; allowed: embedding or llm, or null"),
+        ({"op": "list", "since": -1}, "`since` is -1; allowed: an integer"),
+        ({"op": "select"}, "`model` is missing"),
         ({"op": "cancel"}, "either `target` or `request`"),
         ({"op": "cancel", "target": 1, "request": 1}, "either `target` or `request`"),
     ],
@@ -169,10 +211,16 @@ def test_integral_floats_are_integers(
     assert decode(dealer.socket.recv())["type"] == "result"
     dealer.socket.send(encode({"op": "generate", "id": 1.0, "prompt": "x", "max_tokens": 16.0}))
     assert decode(dealer.socket.recv())["type"] == "result"
+    fields = {"seed": 5.0, "top_k": 6.0, "ttl": 7.0}
+    dealer.socket.send(encode({"op": "generate", "id": 3, "prompt": "x"} | fields))
+    assert decode(dealer.socket.recv())["type"] == "result"
     dealer.socket.send(encode({"op": "list", "id": 2, "since": 0.0}))
     assert decode(dealer.socket.recv())["type"] == "result"
 
-    assert b'"max_tokens":16}' in upstream.wait_generation(2).raw_body
+    assert b'"max_tokens":16' in upstream.wait_generation(2).raw_body
+    body = upstream.wait_generation(3).raw_body
+    assert all(number in body for number in (b'"seed":5', b'"top_k":6', b'"ttl":7'))
+    assert b".0" not in body
 
 
 @pytest.mark.parametrize(
@@ -222,6 +270,65 @@ def test_same_id_of_two_clients_is_no_duplicate(
     assert result(second.ask(op="generate", id=1, prompt="x"))["text"] == "Hello world"
 
 
+@pytest.mark.parametrize("depth", [MAX_FREE_FORM_DEPTH + 1, 500, 900])
+@pytest.mark.parametrize("field", ["extra", "schema"])
+@pytest.mark.parametrize(("encode", "decode"), ENCODINGS)
+def test_deep_fields_are_refused(
+    dealer: Dealer, field: str, depth: int, encode: Encode, decode: Decode
+) -> None:
+    content: AnyDict = {}
+    for _ in range(depth - 1):
+        content = {"not": content}
+    dealer.socket.send(encode({"op": "generate", "id": 1, "prompt": "x", field: content}))
+
+    reply = decode(dealer.socket.recv())
+    assert reply["id"] == 1
+    assert error(reply)["message"] == f"`{field}` is nested too deeply"
+    assert_serves(dealer)
+
+
+@pytest.mark.parametrize("encode", [msgspec.msgpack.encode, msgspec.json.encode])
+def test_the_deepest_fields_that_are_allowed_arrive_upstream(
+    dealer: Dealer, upstream: UpstreamServer, encode: Encode
+) -> None:
+    content: AnyDict = {}
+    for _ in range(MAX_FREE_FORM_DEPTH - 1):
+        content = {"not": content}
+    fields = {"extra": content, "schema": content}
+
+    dealer.socket.send(encode({"op": "generate", "id": 1, "prompt": "x"} | fields))
+
+    body = upstream.wait_generation().body
+    assert body["not"] == content["not"]
+    assert body["response_format"]["json_schema"]["schema"] == content
+    dealer.socket.recv()  # whether the answer satisfies that schema does not matter here
+    assert_serves(dealer)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param(float("nan"), id="NaN"),
+        pytest.param(b"bytes", id="bytes"),
+        pytest.param(msgspec.msgpack.Ext(5, b"x"), id="extension type"),
+        pytest.param({b"bytes": 1}, id="bytes as a key"),
+        pytest.param(msgspec.Raw(b"\xa1\xff"), id="bad UTF-8"),
+        pytest.param(msgspec.Raw(b"\x81\x80\x01"), id="a map as a key"),
+    ],
+)
+@pytest.mark.parametrize("field", ["extra", "schema", "logit_bias"])
+def test_what_is_not_json_is_not_sent_upstream(
+    dealer: Dealer, upstream: UpstreamServer, field: str, value: object
+) -> None:
+    reply = dealer.ask(op="generate", id=1, prompt="x", **{field: {"a": value}})
+
+    assert reply["id"] == 1
+    assert error(reply)["code"] == "bad_request"
+    assert f"`{field}` cannot be" in error(reply)["message"]
+    assert not upstream.generations
+    assert_serves(dealer)
+
+
 def test_33_mib_are_refused_politely(dealer: Dealer) -> None:
     reply = dealer.ask(op="generate", id=1, prompt="x" * 33 * 2**20)
 
@@ -243,5 +350,18 @@ def test_millions_of_messages_do_not_block_the_daemon(dealer: Dealer) -> None:
     reply = dealer.ask(op="generate", id=1, prompt="x", messages=[{}] * 2**22)
 
     assert error(reply)["code"] == "bad_request"
+    assert time.monotonic() - began < 2
+    assert_serves(dealer)
+
+
+@pytest.mark.parametrize(("encode", "decode"), ENCODINGS)
+def test_millions_of_texts_do_not_block_the_daemon(
+    dealer: Dealer, encode: Encode, decode: Decode
+) -> None:
+    body = encode({"op": "embed", "id": 1, "input": ["x"] * 2**22})
+    began = time.monotonic()
+    dealer.socket.send(body)
+
+    assert error(decode(dealer.socket.recv()))["code"] == "bad_request"
     assert time.monotonic() - began < 2
     assert_serves(dealer)

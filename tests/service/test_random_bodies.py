@@ -31,6 +31,43 @@ REQUESTS: list[dict[str, Any]] = [
         "max_tokens": 7,
         "temperature": 0.5,
     },
+    {
+        "op": "generate",
+        "id": "t",
+        "prompt": "hi",
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": {}}}],
+        "tool_choice": {"type": "function", "function": {"name": "f"}},
+        "stream": True,
+        "progress": True,
+    },
+    {
+        "op": "generate",
+        "id": "s",
+        "prompt": "hi",
+        "schema": {"type": "object", "properties": {"a": {"enum": [1, "b", None]}}},
+        "background": True,
+        "fallback": False,
+    },
+    {
+        "op": "generate",
+        "id": "p",
+        "prompt": "hi",
+        "stop": ["\n", "END"],
+        "seed": 5,
+        "top_p": 0.9,
+        "top_k": 40,
+        "min_p": 0.1,
+        "repeat_penalty": 1.1,
+        "presence_penalty": -1,
+        "frequency_penalty": 1,
+        "logit_bias": {"15339": -100},
+        "ttl": 60,
+        "extra": {"mirostat": 2, "nested": [{"a": [1.5, None]}]},
+    },
+    {"op": "generate", "id": "r", "prompt": "def f(", "raw": True, "max_tokens": 16},
+    {"op": "generate", "id": "f", "prompt": "f(", "raw": True, "suffix": ")", "stop": "\n"},
+    {"op": "embed", "id": "e", "input": "some text", "model": "a"},
+    {"op": "embed", "id": "es", "input": ["some text", "and more"], "timeout": 5},
     {"op": "cancel", "id": 6, "target": "g"},
     {"op": "cancel", "id": 7, "request": 3},
     {"op": "config_get", "id": 8, "key": "llm_model"},
@@ -56,7 +93,21 @@ ODD_VALUES: list[Any] = [
     {"op": "ping"},
     {"role": "user"},
     b"\xff",
+    float("nan"),
+    {"a": b"\xff"},
+    {"a": float("inf")},
+    {"type": 5},
+    {"$ref": "#"},
+    {"$ref": "http://localhost/schema"},
+    {"1": 1, "x": "y"},
+    {"stream": False},
+    [{"type": "function"}],
+    ["x", ""],
+    ["x"] * 100,
+    msgspec.json.decode(b"[" * 200 + b"]" * 200),
+    "auto",
 ]
+FREE_FORM = ["logit_bias", "schema", "tools", "extra", "stop", "tool_choice"]
 
 
 def bodies(dice: random.Random) -> Iterator[bytes]:
@@ -67,7 +118,9 @@ def bodies(dice: random.Random) -> Iterator[bytes]:
             yield dice.randbytes(dice.randrange(200))
         elif kind < 0.3:
             yield b"{" + dice.randbytes(dice.randrange(100))
-        elif kind < 0.6:
+        elif kind < 0.4:
+            yield encoded(dice, with_odd_content(dice))
+        elif kind < 0.7:
             yield encoded(dice, with_other_fields(dice, dice.choice(REQUESTS)))
         else:
             yield with_other_bytes(dice, encoded(dice, dice.choice(REQUESTS)))
@@ -91,6 +144,12 @@ def with_other_fields(dice: random.Random, fields: dict[str, Any]) -> dict[str, 
         case _:
             del changed[name]
     return changed
+
+
+def with_odd_content(dice: random.Random) -> dict[str, Any]:
+    """Return a ``generate`` of which the fields that may be anything are something odd."""
+    odd = {name: dice.choice(ODD_VALUES) for name in dice.sample(FREE_FORM, dice.randrange(1, 4))}
+    return {"op": "generate", "id": dice.randrange(1000), "prompt": "hi"} | odd
 
 
 def with_other_bytes(dice: random.Random, body: bytes) -> bytes:

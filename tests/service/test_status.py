@@ -21,7 +21,7 @@ def test_ping_tells_what_is_spoken_and_the_limits(dealer: Dealer) -> None:
         "protocol": 1,
         "pid": os.getpid(),
         "ops": [
-            *("ping", "status", "list", "select", "generate"),
+            *("ping", "status", "list", "select", "generate", "embed"),
             *("load", "unload", "download", "cancel"),
             *("config_get", "config_set", "reload", "shutdown"),
         ],
@@ -108,6 +108,8 @@ def test_status_shows_what_runs_and_what_waits(short_dir: Path, upstream: Upstre
 
         assert report["queue"] == {"running": 1, "waiting": 2, "limit": 64, "max_concurrency": 1}
         assert "secret" not in str(report)
+        timing = runs.pop("timing")
+        assert 0 < timing["waiting_s"] < timing["total_s"]
         assert runs == {
             "request": runs["request"],
             "id": "runs",
@@ -117,7 +119,6 @@ def test_status_shows_what_runs_and_what_waits(short_dir: Path, upstream: Upstre
             "model": "a",
             "state": "waiting",
             "position": None,
-            "timing": None,
             "error": None,
         }
         assert (first["state"], first["position"], first["model"]) == ("queued", 0, "b")

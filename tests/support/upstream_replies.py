@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from tests.support.upstream_exchange import Exchange, Gate
@@ -33,6 +33,51 @@ def usage(prompt: int = 3, completion: int = 2, *, model: str = "m") -> dict[str
         "total_tokens": prompt + completion,
     }
     return {"object": "chat.completion.chunk", "model": model, "choices": [], "usage": counts}
+
+
+def text_piece(
+    text: str, *, finish_reason: str | None = None, index: int | None = 0
+) -> dict[str, Any]:
+    """Return one chunk of a streamed text completion."""
+    choice = {"index": index, "text": text, "logprobs": None, "finish_reason": finish_reason}
+    return {"id": "cmpl-1", "object": "text_completion", "model": "m", "choices": [choice]}
+
+
+def infill_piece(text: str) -> dict[str, Any]:
+    """Return what llama.cpp's ``/infill`` streams for each token."""
+    counts = {"tokens_predicted": 1, "tokens_evaluated": 3}
+    return {"index": 0, "content": text, "tokens": [7], "stop": False, "id_slot": 0, **counts}
+
+
+def infill_end(stop_type: str = "eos", predicted: int = 2) -> dict[str, Any]:
+    """Return the last event of ``/infill``: no ``[DONE]`` follows it."""
+    return {
+        "index": 0,
+        "content": "",
+        "stop": True,
+        "model": "m",
+        "stop_type": stop_type,
+        "tokens_predicted": predicted,
+        "tokens_evaluated": 3,
+        "generation_settings": {"stop": [], "stream": True},
+        "timings": {"prompt_n": 3},
+    }
+
+
+def vectors(*rows: object, order: Sequence[int] | None = None) -> Reply:
+    """Answer with the vectors *rows*, numbered, perhaps in another *order*."""
+    entries = [
+        {"object": "embedding", "embedding": row, "index": index} for index, row in enumerate(rows)
+    ]
+    return status(
+        200,
+        {
+            "object": "list",
+            "data": [entries[index] for index in order or range(len(rows))],
+            "model": "m@f16",
+            "usage": {"prompt_tokens": 4, "total_tokens": 4},
+        },
+    )
 
 
 def tokens(*texts: str, gate: Gate | None = None, model: str | None = None) -> Reply:

@@ -9,7 +9,7 @@ from typing import Any, Generic, Self, TypeVar
 import msgspec
 import pytest
 
-from devsynthd.upstream.base import Chat, Job, Listing, LoadedInstance, Upstream
+from devsynthd.upstream.base import Chat, Job, Listing, LoadedInstance, Upstream, Vectors
 from devsynthd.upstream.http import Timeouts
 from devsynthd.upstream.lmstudio import LMStudioUpstream
 from devsynthd.upstream.openai import OpenAIUpstream
@@ -19,7 +19,7 @@ from tests.lmstudio import LMStudio
 from tests.support.upstream_exchange import Exchange
 from tests.support.upstream_replies import Reply, status
 from tests.support.upstream_server import UpstreamServer
-from tests.upstream.asking import CHAT, PATIENT, Asked, ask
+from tests.upstream.asking import CHAT, PATIENT, Asked, ask, unnoticed
 
 T = TypeVar("T")
 U = TypeVar("U", bound=Upstream)
@@ -85,6 +85,22 @@ class Asker(Generic[U]):
     def ask_chat(self, chat: Chat) -> Asked:
         """Return the answer to *chat*."""
         return self.run(ask(self.upstream, chat))
+
+    def refused(self, chat: Chat) -> DevsynthError:
+        """Return why *chat* is not answered."""
+        with pytest.raises(DevsynthError) as caught:
+            self.ask_chat(chat)
+        return caught.value
+
+    def embed(self, *texts: str, model: str = "m") -> Vectors:
+        """Return the vectors that *model* makes of *texts*."""
+        return self.run(self.upstream.embed(model, texts, unnoticed))
+
+    def no_vectors(self, *texts: str, model: str = "m") -> DevsynthError:
+        """Return why there are no vectors."""
+        with pytest.raises(DevsynthError) as caught:
+            self.embed(*texts, model=model)
+        return caught.value
 
     def no_list(self) -> DevsynthError:
         """Return why there is no list."""

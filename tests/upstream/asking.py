@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from typing import Any
 
 from msgspec import Struct
 
@@ -14,6 +15,10 @@ from devsynthd.upstream.relay import Relay
 from devsynthd.wire.requests import Message
 
 CHAT = Chat(model="m", messages=(Message("user", "hi"),), max_tokens=7, temperature=0.5)
+TEXT = Chat(model="m", messages=(), max_tokens=7, temperature=0.5, prompt="def f(x):\n    return")
+GAP = Chat(
+    model="m", messages=(), max_tokens=7, temperature=0.5, prompt="def f(x):\n", suffix="\n\nf(1)"
+)
 PATIENT = Timeouts(connect_s=10, first_token_s=10, idle_s=10, list_s=10)
 SOON_S = 0.2
 """Within this a cancelled generation's connection must be closed."""
@@ -61,8 +66,32 @@ def relay() -> Relay[Delta]:
     return Relay(100_000, lambda: None)
 
 
-def unnoticed() -> None:
-    """Take no notice that a request is sent."""
+class Unnoticed:
+    """Takes no notice of how far a request is."""
+
+    def loading(self) -> None:
+        """Take no notice that the model is being loaded."""
+
+    def sent(self) -> None:
+        """Take no notice that the request is sent."""
+
+
+class Noted(Unnoticed):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def loading(self) -> None:
+        """Note that the model is being loaded."""
+        self.told.append("loading")
+
+    def sent(self) -> None:
+        """Note that the request is sent."""
+        self.told.append("sent")
+
+
+unnoticed = Unnoticed()
 
 
 async def ask(upstream: Upstream, chat: Chat = CHAT) -> Asked:
@@ -72,7 +101,7 @@ async def ask(upstream: Upstream, chat: Chat = CHAT) -> Asked:
     return Asked(ending, deltas.take())
 
 
-async def cancelled(task: asyncio.Task[Ending]) -> float:
+async def cancelled(task: asyncio.Task[Any]) -> float:
     """Cancel *task*; return how many seconds it took to end."""
     started = time.monotonic()
     task.cancel()

@@ -39,6 +39,7 @@ from tests.upstream.asking import (
     PATIENT,
     SOON_S,
     Asked,
+    Unnoticed,
     ask,
     cancelled,
     relay,
@@ -75,13 +76,13 @@ def test_an_answer_comes_whole(server: UpstreamServer) -> None:
 def test_sending_is_told_before_anything_is_sent(server: UpstreamServer) -> None:
     told: list[tuple[int, threading.Thread]] = []
 
+    class Noticed(Unnoticed):
+        def sent(self) -> None:
+            told.append((len(server.generations), threading.current_thread()))
+
     async def run() -> None:
         async with upstream_at(server.url) as upstream:
-            await upstream.chat(
-                CHAT,
-                relay(),
-                lambda: told.append((len(server.generations), threading.current_thread())),
-            )
+            await upstream.chat(CHAT, relay(), Noticed())
 
     asyncio.run(run())
     assert told == [(0, threading.main_thread())]

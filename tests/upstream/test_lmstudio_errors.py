@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
+from devsynthd.upstream.failures import ModelGone
 from devsynthd.wire.errors import ErrorCode
 from tests.lmstudio import LMStudio, errors, faults, paths
 from tests.lmstudio.asking import QWEN
@@ -31,6 +32,7 @@ PHRASES: list[tuple[str, ErrorCode]] = [
     # F5, F30
     ('Failed to load model "x". Error: Error loading model.', ErrorCode.MODEL_LOAD_FAILED),
     ('Failed to load model "x". Error: Operation canceled.', ErrorCode.MODEL_LOAD_FAILED),
+    (f'Failed to load model "x". Error: {errors.CRASHED}', ErrorCode.MODEL_LOAD_FAILED),
     (f'Failed to load model "x". Error: {ABORTED}', ErrorCode.MODEL_LOAD_FAILED),
     ('Failed to load model "x". Error: model not found', ErrorCode.MODEL_LOAD_FAILED),
     (errors.INSUFFICIENT_RESOURCES, ErrorCode.MODEL_LOAD_FAILED),
@@ -60,6 +62,16 @@ PHRASES: list[tuple[str, ErrorCode]] = [
     ("Invalid 'messages' in payload", ErrorCode.UPSTREAM_ERROR),
     ("_0x48eeaf is not iterable", ErrorCode.UPSTREAM_ERROR),
 ]
+
+
+# F11, F13: known to be over soon, so that it is worth to ask again.
+GONE = {
+    errors.CRASHED,
+    errors.CRASHED.replace("null", "18446744072635812000"),
+    errors.RELOADED,
+    UNLOADED,
+    errors.UNLOADED_BEFORE,
+}
 
 
 def _chat_event(text: str) -> Fault:
@@ -119,6 +131,7 @@ def test_every_phrase_has_its_code_in_every_form(form: str) -> None:
             error = asker.no_answer()
 
             assert (error.code, error.details["message"]) == (code, _one_line(text))
+            assert isinstance(error, ModelGone) == (text in GONE)
             assert _one_line(text) in str(error)
             assert studio.url in str(error)
         assert len(studio.requests(path=paths.CHAT)) == len(PHRASES)

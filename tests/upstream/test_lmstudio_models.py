@@ -56,6 +56,18 @@ def test_a_server_without_models_is_a_server(generation: Generation) -> None:
     assert (listing.api, listing.models) == (apis[generation], ())
 
 
+@pytest.mark.parametrize("generation", GENERATIONS)
+def test_v1_tells_how_many_answers_each_instance_gives_at_a_time(generation: Generation) -> None:
+    """R11: the others do not tell."""
+    with LMStudio(generation, [GEMMA, QWEN]) as studio, lmstudio(studio.url) as asker:
+        assert asker.poll().slots == {}
+        studio.load(QWEN)
+        studio.load(QWEN)
+
+        expected = {QWEN: 4, f"{QWEN}:2": 4} if generation == "v1" else {}
+        assert asker.poll().slots == expected
+
+
 @pytest.mark.parametrize("generation", ["v1", "v0"])
 def test_the_instances_of_a_model_are_one_entry(generation: Generation) -> None:
     """F6, F32, R4, R5: any of them may answer, so the least context counts."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from devsynthd.upstream.base import Chat, Delta, Ending, Listing
+from devsynthd.upstream.base import Chat, Delta, Ending, Listing, Stages, Vectors
 from devsynthd.upstream.relay import Relay
 from devsynthd.upstream.upstreams import Upstreams
 
@@ -20,8 +20,11 @@ class Silent:
     async def models(self) -> Listing:
         raise NotImplementedError
 
-    async def chat(self, chat: Chat, relay: Relay[Delta], sent: Callable[[], None]) -> Ending:
-        raise NotImplementedError(chat, relay, sent)
+    async def chat(self, chat: Chat, relay: Relay[Delta], stages: Stages) -> Ending:
+        raise NotImplementedError(chat, relay, stages)
+
+    async def embed(self, model: str, texts: tuple[str, ...], stages: Stages) -> Vectors:
+        raise NotImplementedError(model, texts, stages)
 
     async def close(self) -> None:
         self.closed.set()

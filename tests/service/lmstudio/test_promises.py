@@ -271,7 +271,6 @@ def test_missing_model_is_not_a_missing_lm_studio(client: Client, studio: LMStud
         pytest.param(faults.forbidden(), UpstreamAuth, "llm_api_key", id="forbidden"),
         pytest.param(faults.not_json(), UpstreamError, "llm_api_base", id="a web page"),
         pytest.param(faults.unexpected_endpoint(), UpstreamError, "llm_api_base", id="E1"),
-        pytest.param(faults.crashed(), UpstreamError, "log", id="crash"),
         pytest.param(faults.no_models_loaded(), NoModel, "devsynthctl load", id="nothing loaded"),
         pytest.param(
             faults.object_error(f"Failed to load model. Error: {errors.INSUFFICIENT_RESOURCES}"),
@@ -284,7 +283,7 @@ def test_missing_model_is_not_a_missing_lm_studio(client: Client, studio: LMStud
 def test_trouble_is_told_with_what_to_do(
     client: Client, studio: LMStudio, fault: Fault, error: type[DevsynthError], advice: str
 ) -> None:
-    """F1, F3, F5, F11, F15: what failed, where, and what to do next; sent once."""
+    """F1, F3, F5, F15: what failed, where, and what to do next; sent once."""
     studio.next_fault(fault, path=paths.CHAT)
 
     with pytest.raises(error) as caught:

@@ -1,9 +1,18 @@
 """Which model answers."""
 
 import pytest
+from msgspec.structs import replace
 
-from devsynthd.catalog.choice import Wishes, answering_model, require_listed, select
-from devsynthd.wire.errors import ModelNotFound, NoModel
+from devsynthd.catalog.choice import (
+    Wishes,
+    answering_model,
+    embedding_model,
+    lane_of,
+    require_embeds,
+    require_listed,
+    select,
+)
+from devsynthd.wire.errors import ModelNotFound, NoModel, NotSupported
 from devsynthd.wire.objects import Instance, Model, Selection
 
 LOADED = Model(id="loaded", name="L", kind="llm", loaded=True)
@@ -81,3 +90,51 @@ def test_a_missing_model_is_an_error_with_near_matches(name: str, near: list[str
     assert caught.value.details["near"] == near
     assert "devsynthctl models" in (caught.value.hint or "")
     assert "http://h/v1" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("models", "chosen"),
+    [
+        ([LOADED, EMBEDDING], "embed"),
+        ([replace(EMBEDDING, id="first", loaded=False), EMBEDDING], "embed"),
+        ([replace(EMBEDDING, id="first", loaded=None), PLAIN], "first"),
+    ],
+)
+def test_a_loaded_embedding_model_makes_vectors_else_the_first_one(
+    models: list[Model], chosen: str
+) -> None:
+    assert embedding_model(models, "somewhere") == chosen
+
+
+def test_no_other_model_makes_vectors() -> None:
+    with pytest.raises(NoModel, match="somewhere lists no embedding model") as caught:
+        embedding_model([LOADED, COLD, PLAIN], "somewhere")
+    assert "name one" in (caught.value.hint or "")
+
+
+def test_a_named_chat_model_makes_no_vectors() -> None:
+    with pytest.raises(NotSupported, match="loaded is a chat model") as caught:
+        require_embeds("loaded", [LOADED, EMBEDDING])
+    assert caught.value.hint == "embedding models: embed"
+
+
+@pytest.mark.parametrize("name", ["embed", "plain", "missing"])
+def test_what_is_not_known_to_chat_may_make_vectors(name: str) -> None:
+    require_embeds(name, [LOADED, EMBEDDING, PLAIN])
+
+
+@pytest.mark.parametrize(
+    ("name", "lane"),
+    [
+        ("cold", "cold"),
+        ("twice", "twice"),
+        ("twice:2", "twice:2"),
+        ("renamed", "other"),
+        ("missing", "missing"),
+    ],
+)
+def test_the_first_instance_of_a_model_answers(name: str, lane: str) -> None:
+    twice = Model(id="twice", name="T", instances=(Instance("twice"), Instance("twice:2")))
+    renamed = Model(id="renamed", name="R", instances=(Instance("other"),))
+
+    assert lane_of(name, [COLD, twice, renamed]) == lane

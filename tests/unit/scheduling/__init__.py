@@ -1,1 +1,1 @@
-"""The pure parts of the room ``scheduling``."""
+"""The room ``scheduling``: its pure queue, and turns on an event loop."""

@@ -7,7 +7,7 @@ from devsynthd.upstream.answers import Answer
 from devsynthd.upstream.base import Delta, Ending
 from devsynthd.wire.errors import ContextOverflow, UpstreamAuth, UpstreamError
 from devsynthd.wire.objects import Usage
-from devsynthd.wire.requests import FunctionCall, ToolCall
+from devsynthd.wire.requests import FunctionCall, FunctionPart, ToolCall, ToolCallPart
 from tests.support.upstream_replies import piece, usage
 
 
@@ -67,6 +67,10 @@ def test_the_same_answer_wherever_it_is_cut() -> None:
         {"choices": [{"delta": "none", "finish_reason": 7}]},
         {"choices": [{"delta": {"content": 7, "tool_calls": "none"}}]},
         {"type": "ping"},
+        {"choices": [{"index": 1, "delta": {"content": "y"}, "finish_reason": "length"}]},
+        {"choices": [{"index": "1", "text": 7, "delta": None, "message": None}]},
+        {"content": "y"},
+        {"content": "y", "stop": "no"},
         b"null",
         b"[]",
         b'"ping"',
@@ -128,7 +132,7 @@ def _call(index: int | None = None, **fields: object) -> dict[str, Any]:
     return piece(tool_calls=[{**({} if index is None else {"index": index}), **fields}])
 
 
-def test_tool_calls_are_put_together_by_index() -> None:
+def test_tool_calls_are_told_as_they_come_and_put_together() -> None:
     deltas, answer = _read(
         _call(0, id="814", type="function", function={"name": "weather", "arguments": ""}),
         _call(0, function={"arguments": '{"at":'}),
@@ -137,13 +141,31 @@ def test_tool_calls_are_put_together_by_index() -> None:
         piece(finish_reason="tool_calls"),
         b"[DONE]",
     )
+    weather, time = answer.ending().tool_calls
 
-    assert deltas == []
     assert answer.started
-    assert answer.ending().tool_calls == (
-        ToolCall(id="814", function=FunctionCall("weather", '{"at":"Rome"}')),
-        ToolCall(id="call_1", function=FunctionCall("time", "{}")),
-    )
+    assert weather == ToolCall(id="814", function=FunctionCall("weather", '{"at":"Rome"}'))
+    assert time.function == FunctionCall("time", "{}")
+    assert [part for delta in deltas for part in delta.tool_calls] == [
+        ToolCallPart(index=0, id="814", type="function", function=FunctionPart("weather", "")),
+        ToolCallPart(index=0, function=FunctionPart(arguments='{"at":')),
+        ToolCallPart(index=1, id=time.id, type="function", function=FunctionPart("time", "{}")),
+        ToolCallPart(index=0, function=FunctionPart(arguments='"Rome"}')),
+    ]
+
+
+def test_a_text_and_calls_in_one_event_are_a_delta_each() -> None:
+    part = {"index": 0, "id": "1", "function": {"name": "f", "arguments": "{}"}}
+    deltas, _ = _read(piece("Let me see.", tool_calls=[part]))
+
+    assert deltas == [
+        Delta("Let me see."),
+        Delta(
+            tool_calls=(
+                ToolCallPart(index=0, id="1", type="function", function=FunctionPart("f", "{}")),
+            )
+        ),
+    ]
 
 
 def test_tool_calls_without_numbers_begin_with_a_name() -> None:
@@ -257,12 +279,19 @@ def test_a_whole_completion_is_one_delta() -> None:
     assert answer.ending() == Ending(model="m", finish_reason="stop", usage=Usage(1, 2, 3))
 
 
-def test_a_whole_completion_may_be_a_tool_call() -> None:
+def test_a_whole_completion_may_be_calls_without_numbers() -> None:
     answer = _answer()
-    call = {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
+    calls = [
+        {"id": name, "type": "function", "function": {"name": "f", "arguments": "{}"}}
+        for name in ("1", "2")
+    ]
+    deltas = answer.whole(_whole({"content": None, "tool_calls": calls}))
 
-    assert answer.whole(_whole({"content": None, "tool_calls": [call]})) == []
-    assert answer.ending().tool_calls == (ToolCall(id="1", function=FunctionCall("f", "{}")),)
+    assert [part.id for delta in deltas for part in delta.tool_calls] == ["1", "2"]
+    assert answer.ending().tool_calls == (
+        ToolCall(id="1", function=FunctionCall("f", "{}")),
+        ToolCall(id="2", function=FunctionCall("f", "{}")),
+    )
 
 
 @pytest.mark.parametrize("body", [b'{"error":"no"}', b"{}", b"[]", b"", b'{"data":[]}', b"{"])

@@ -28,27 +28,29 @@ def test_a_stream_gives_the_same_events_wherever_it_is_cut(
     events = [Event(*pair) for pair in expected]
     for cut in range(len(stream) + 1):
         parser = EventParser()
-        assert parser.feed(stream[:cut]) + parser.feed(stream[cut:]) == events, cut
+        assert [*parser.feed(stream[:cut]), *parser.feed(stream[cut:])] == events, cut
     parser = EventParser()
     assert [event for byte in stream for event in parser.feed(bytes([byte]))] == events
 
 
 def test_a_mark_of_byte_order_counts_at_the_start_only() -> None:
     parser = EventParser()
-    parser.feed(b"data: x\n\n")
+    assert list(parser.feed(b"data: x\n\n")) == [Event(b"", b"x")]
 
-    assert parser.feed(b"\xef\xbb\xbfdata: y\n\n") == []
+    assert list(parser.feed(b"\xef\xbb\xbfdata: y\n\n")) == []
 
 
 @pytest.mark.parametrize("stream", [b"data: 12345", b"data: 12345\n\n", b"data: 12345\n: x\n"])
 def test_a_line_over_the_limit_is_refused_as_soon_as_it_is_known(stream: bytes) -> None:
     with pytest.raises(LineTooLong):
-        EventParser(max_line_bytes=10).feed(stream)
+        list(EventParser(max_line_bytes=10).feed(stream))
     parser = EventParser(max_line_bytes=10)
-    parser.feed(stream[:10])
+    assert list(parser.feed(stream[:10])) == []
     with pytest.raises(LineTooLong):
-        parser.feed(stream[10:])
+        list(parser.feed(stream[10:]))
 
 
 def test_a_line_of_exactly_the_limit_passes() -> None:
-    assert EventParser(max_line_bytes=10).feed(b"data: 1234\n\n") == [Event(b"", b"1234")]
+    parser = EventParser(max_line_bytes=10)
+
+    assert list(parser.feed(b"data: 1234\n\n")) == [Event(b"", b"1234")]

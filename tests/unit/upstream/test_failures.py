@@ -3,13 +3,14 @@ from typing import Any
 
 import pytest
 
-from devsynthd.upstream.failures import failure_of, incomplete
+from devsynthd.upstream.failures import ModelGone, failure_of, incomplete
 from devsynthd.wire.errors import (
     ContextOverflow,
     DevsynthError,
     ModelLoadFailed,
     ModelNotFound,
     NoModel,
+    NotSupported,
     UpstreamAuth,
     UpstreamError,
     UpstreamUnavailable,
@@ -135,6 +136,42 @@ ERRORS: list[tuple[int, Any, type[DevsynthError], str]] = [
         UpstreamUnavailable,
         "still loading",
     ),
+    (
+        501,
+        {
+            "error": {
+                "code": 501,
+                "message": "Infill is not supported by this model: suffix token is missing.",
+                "type": "not_supported_error",
+            }
+        },
+        NotSupported,
+        "does not fill in the middle with this model",
+    ),
+    (
+        400,
+        {"error": {"message": "library/llama3.2:latest does not support insert", "code": None}},
+        NotSupported,
+        "does not fill in the middle with this model",
+    ),
+    (
+        400,
+        {"object": "error", "message": "suffix is not currently supported", "code": 400},
+        NotSupported,
+        "does not fill in the middle with this model",
+    ),
+    (
+        501,
+        {
+            "error": {
+                "code": 501,
+                "message": "This server does not support embeddings. Start it with `--embeddings`",
+                "type": "not_supported_error",
+            }
+        },
+        NotSupported,
+        "Start it with `--embeddings`",
+    ),
 ]
 
 
@@ -153,6 +190,39 @@ def test_an_error_body_is_told_by_what_it_says(
     assert error.hint
     if kind is not UpstreamAuth:
         assert error.details["status"] == status
+
+
+CRASHED = "The model has crashed without additional information. (Exit code: null)"
+# Whether the model is likely to be back at once. The code is the same.
+GONE: list[tuple[str, bool]] = [
+    ("Model reloaded.", True),
+    ("Model unloaded.", True),
+    ("Model is unloaded.", True),
+    ("Model has unloaded or crashed.", True),
+    (CRASHED, True),
+    (CRASHED.replace("null", "6"), True),
+    ("Channel Error", False),
+    ('Error rendering prompt with jinja template: "No user query found in messages.".', False),
+    ("Context size has been exceeded.", False),
+    (f'Failed to load model "x". Error: {CRASHED}', False),
+    ("No models loaded. Please load a model in the developer page", False),
+    ("The model crashed on purpose", False),
+]
+
+
+@pytest.mark.parametrize(("text", "is_gone"), GONE)
+@pytest.mark.parametrize("status", [200, 400, 500])
+def test_a_model_that_went_away_is_told_from_all_else(
+    text: str,
+    is_gone: bool,  # noqa: FBT001 - a column
+    status: int,
+) -> None:
+    for error in (text, {"message": text, "type": "invalid_request_error", "code": None}):
+        found = _meaning(status, {"error": error})
+
+        assert isinstance(found, ModelGone) == is_gone
+        assert not is_gone or found.code == "upstream_error"
+        assert text in str(found)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from devsynthd.upstream.lmstudio_lists import (
     loaded_of_v0,
     models_of_v0,
     models_of_v1,
+    slots_of_v1,
     with_loaded,
 )
 from devsynthd.wire.objects import Instance, Model
@@ -197,3 +198,23 @@ def test_what_v0_reports_as_loaded_is_taken_over() -> None:
     assert loaded == (Loaded("gemma-4-26b-a4b", 2048),)
     assert (first.loaded, first.context_length) == (True, 2048)
     assert second.loaded is False
+
+
+def test_v1_tells_how_many_answers_an_instance_gives_at_a_time() -> None:
+    assert slots_of_v1({"models": [V1_ENTRY]}) == {"google/gemma-4-26b-a4b": 4}
+
+
+@pytest.mark.parametrize("parallel", [None, 0, -1, True, "4", 1.5, [4], {}, 2**60])
+def test_slots_that_are_no_count_are_not_known(parallel: object) -> None:
+    config = {"context_length": 4096, "parallel": parallel}
+    entry = {"key": "a", "loaded_instances": [{"id": "a", "config": config}]}
+
+    assert slots_of_v1({"models": [entry]}) == {}
+
+
+@pytest.mark.parametrize(
+    "value",
+    [{}, {"models": None}, {"models": [7, {"key": "a"}, {"key": "b", "loaded_instances": ["c"]}]}],
+)
+def test_where_nothing_is_told_of_slots_there_are_none(value: dict[str, Any]) -> None:
+    assert slots_of_v1(value) == {}

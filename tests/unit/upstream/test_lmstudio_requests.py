@@ -24,6 +24,7 @@ from devsynthd.wire.errors import (
     UpstreamUnavailable,
 )
 from devsynthd.wire.requests import Message
+from tests.upstream.asking import unnoticed
 
 ROOT = "http://127.0.0.1:1234"
 TOKEN = "sk-lm-abcdefgh:12345678901234567890"  # noqa: S105 - opens nothing
@@ -73,7 +74,7 @@ async def _list(upstream: LMStudioUpstream) -> list[str]:
 
 async def _chat(upstream: LMStudioUpstream) -> Ending:
     relay: Relay[Delta] = Relay(100, lambda: None)
-    return await upstream.chat(CHAT, relay, lambda: None)
+    return await upstream.chat(CHAT, relay, unnoticed)
 
 
 async def _manage(upstream: LMStudioUpstream) -> None:

@@ -10,7 +10,7 @@ import responses
 
 from devsynthd import __version__
 from devsynthd.upstream.base import Chat, Delta, Ending, Listing
-from devsynthd.upstream.chats import chat_body
+from devsynthd.upstream.bodies import chat_body
 from devsynthd.upstream.http import Timeouts
 from devsynthd.upstream.openai import OpenAIUpstream
 from devsynthd.upstream.relay import Relay
@@ -23,6 +23,7 @@ from devsynthd.wire.errors import (
     UpstreamUnavailable,
 )
 from devsynthd.wire.requests import FunctionCall, Message, ToolCall
+from tests.upstream.asking import unnoticed
 
 BASE = "http://127.0.0.1:1234/v1"
 CHAT = Chat(model="m", messages=(Message("user", "hi"),), max_tokens=7, temperature=0.5)
@@ -47,7 +48,7 @@ def _chat(upstream: OpenAIUpstream) -> tuple[Ending, list[Delta]]:
     async def run() -> tuple[Ending, list[Delta]]:
         relay: Relay[Delta] = Relay(100, lambda: None)
         try:
-            return await upstream.chat(CHAT, relay, lambda: None), relay.take()
+            return await upstream.chat(CHAT, relay, unnoticed), relay.take()
         finally:
             await upstream.close()
 

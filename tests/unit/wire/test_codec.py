@@ -20,20 +20,28 @@ from devsynthd.wire.codec import (
     request_id,
 )
 from devsynthd.wire.errors import BadRequest, DevsynthError, ErrorCode, error_classes
-from devsynthd.wire.limits import MAX_BODY_BYTES, MAX_MESSAGES, MAX_SAFE_INTEGER
+from devsynthd.wire.limits import (
+    MAX_BODY_BYTES,
+    MAX_INPUTS,
+    MAX_MESSAGES,
+    MAX_SAFE_INTEGER,
+    MAX_STOPS,
+)
 from devsynthd.wire.objects import ErrorInfo
 from devsynthd.wire.replies import Chunk, Error, ReceivedResult, Result
-from devsynthd.wire.requests import REQUEST_TYPES, Generate, List, Ping
+from devsynthd.wire.requests import (
+    REQUEST_TYPES,
+    Embed,
+    FunctionName,
+    FunctionPart,
+    Generate,
+    List,
+    Ping,
+    ToolCallPart,
+    ToolChoice,
+)
 from devsynthd.wire.results import RESULT_TYPES, CancelOutcome
-
-ENCODERS = {Encoding.MSGPACK: msgspec.msgpack.encode, Encoding.JSON: msgspec.json.encode}
-encodings = pytest.mark.parametrize("encoding", Encoding)
-
-
-def refused(body: bytes) -> Undecodable:
-    with pytest.raises(Undecodable) as caught:
-        decode_request(body, encoding_of(body))
-    return caught.value
+from tests.unit.wire.asking import ENCODERS, encodings, refused
 
 
 @pytest.mark.parametrize(
@@ -62,12 +70,84 @@ def test_first_byte_after_white_space_tells_the_encoding(body: bytes, expected: 
             {"op": "generate", "id": -5, "prompt": "hi", "max_tokens": 16.0},
             Generate(id=-5, prompt="hi", max_tokens=16),
         ),
+        ({"op": "embed", "id": 1, "input": "hi"}, Embed(id=1, input="hi")),
+        (
+            {"op": "embed", "id": 1, "input": ["a", "b"], "model": "m", "timeout": 5},
+            Embed(id=1, input=["a", "b"], model="m", timeout=5),
+        ),
+        (
+            {"op": "generate", "id": 1, "prompt": "", "raw": True, "suffix": "}"},
+            Generate(id=1, prompt="", raw=True, suffix="}"),
+        ),
+        (
+            {"op": "generate", "id": 1, "prompt": "x", "top_p": 0.5, "top_k": -1, "min_p": 1},
+            Generate(id=1, prompt="x", top_p=0.5, top_k=-1, min_p=1),
+        ),
+        (
+            {"op": "generate", "id": 1, "prompt": "x", "stop": "a", "seed": -MAX_SAFE_INTEGER},
+            Generate(id=1, prompt="x", stop="a", seed=-MAX_SAFE_INTEGER),
+        ),
+        (
+            {"op": "generate", "id": 1, "prompt": "x", "stop": ["a"] * MAX_STOPS, "ttl": 60},
+            Generate(id=1, prompt="x", stop=["a"] * MAX_STOPS, ttl=60),
+        ),
+        (
+            {"op": "generate", "id": 1, "prompt": "x", "tool_choice": "required"},
+            Generate(id=1, prompt="x", tool_choice="required"),
+        ),
+        (
+            {
+                "op": "generate",
+                "id": 1,
+                "prompt": "x",
+                "tool_choice": {"type": "function", "function": {"name": "f", "strict": True}},
+            },
+            Generate(id=1, prompt="x", tool_choice=ToolChoice(function=FunctionName("f"))),
+        ),
+        (
+            {"op": "generate", "id": 1, "prompt": "x", "repeat_penalty": 1.1}
+            | {"presence_penalty": -2, "frequency_penalty": 2},
+            Generate(
+                id=1, prompt="x", repeat_penalty=1.1, presence_penalty=-2, frequency_penalty=2
+            ),
+        ),
+        (
+            {"op": "generate", "id": 1, "prompt": "x", "progress": True, "background": True},
+            Generate(id=1, prompt="x", progress=True, background=True),
+        ),
     ],
 )
 def test_requests_are_read_in_both_encodings(
     encoding: Encoding, fields: dict[str, Any], expected: object
 ) -> None:
     assert decode_request(ENCODERS[encoding](fields), encoding) == expected
+
+
+@encodings
+@pytest.mark.parametrize(
+    ("op", "field"),
+    [
+        ("generate", "max_tokens"),
+        ("generate", "top_k"),
+        ("generate", "seed"),
+        ("generate", "ttl"),
+        ("list", "since"),
+        ("cancel", "request"),
+        ("cancel", "target"),
+        ("load", "context_length"),
+        ("ping", "v"),
+        ("embed", "v"),
+    ],
+)
+def test_integral_floats_are_taken_for_integers(encoding: Encoding, op: str, field: str) -> None:
+    fields = {"op": op, "id": 1, "model": "m"} if op == "load" else {"op": op, "id": 1}
+    fields |= {"input": "x"} if op == "embed" else {}
+
+    from_float = decode_request(ENCODERS[encoding](fields | {field: 1.0}), encoding)
+
+    assert from_float == decode_request(ENCODERS[encoding](fields | {field: 1}), encoding)
+    assert getattr(from_float, field) == 1
+    assert field in str(refused(ENCODERS[encoding](fields | {field: 1.5})).reason) or field == "v"
 
 
 @encodings
@@ -92,6 +172,12 @@ def test_an_integral_float_is_an_integer_id(encoding: Encoding) -> None:
         ({"id": 3, "op": "generate", "temperature": 2.1}, 3, "temperature"),
         ({"id": 3, "op": "generate", "messages": [{"content": "x"}]}, 3, "role"),
         ({"id": 3, "op": "ping", "timeout": 0}, 3, "timeout"),
+        ({"id": 3, "op": "embed"}, 3, "input"),
+        ({"id": 3, "op": "embed", "input": [""]}, 3, "input[0]"),
+        ({"id": 3, "op": "embed", "input": "x", "prompt": "x"}, 3, "unknown field `prompt`"),
+        ({"id": 3, "op": "generate", "input": "x"}, 3, "unknown field `input`"),
+        ({"id": 3, "op": {}}, 3, "not a string"),
+        ({"id": 3, "op": "x" * 2000}, 3, "not a string"),
         ({"op": "ping"}, None, "id"),
         ({"id": "", "op": "ping"}, None, "id"),
         ({"id": "x" * 129, "op": "ping"}, None, "id"),
@@ -108,6 +194,14 @@ def test_what_is_wrong_is_named(
     assert isinstance(error.reason, BadRequest)
     assert said in str(error.reason)
     assert error.request_id == known_id
+
+
+@pytest.mark.parametrize("body", [b"\x82\xa2op\xa2\xff\xff\xa2id\x03", b'{"op":"\xff","id":3}'])
+def test_an_op_that_cannot_be_read_is_no_string(body: bytes) -> None:
+    error = refused(body)
+
+    assert "`op` is not a string" in str(error.reason)
+    assert error.request_id == 3
 
 
 @pytest.mark.parametrize(
@@ -155,7 +249,6 @@ def test_numbers_that_are_none_are_refused(field: str, value: float) -> None:
         b"\x81\xa1a" * 100_000,
         b'{"op":"ping","id":1,"x":' + b"[" * 100_000,
         b'{"op":"generate","id":1,"messages":' + b"[" * 100_000,
-        b"\x82\xa2op\xa2\xff\xff\xa2id\x01",
         b'{"op": "ping", "id": "\xff"}',
     ],
 )
@@ -194,7 +287,11 @@ def test_replies_come_back_as_they_were_sent() -> None:
     error = Error(id=None, error=ErrorInfo(code="internal", message="m", details={"a": [1]}))
 
     assert decode_reply(encode(chunk)) == chunk
+    calls = (ToolCallPart(index=0, id="c", function=FunctionPart(name="f")),)
+    piece = Chunk(id="x", seq=4, tool_calls=calls)
+
     assert decode_reply(encode(error)) == error
+    assert decode_reply(encode(piece)) == piece
     result = decode_reply(encode(Result(id=1, result=CancelOutcome(cancelled=True))))
     assert isinstance(result, ReceivedResult)
     assert msgspec.msgpack.decode(result.result, type=CancelOutcome).cancelled
@@ -221,6 +318,43 @@ def test_too_many_messages_are_refused(encoding: Encoding) -> None:
     assert isinstance(decode_request(ENCODERS[encoding](fields), encoding), Generate)
     fields["messages"] = [message] * (2 * MAX_MESSAGES + 1)
     assert str(MAX_MESSAGES) in str(refused(ENCODERS[encoding](fields)).reason)
+
+
+@encodings
+@pytest.mark.parametrize(
+    ("fields", "limit"),
+    [
+        ({"op": "embed", "id": 1, "input": ["x"] * 2**22}, MAX_INPUTS),
+        ({"op": "generate", "id": 1, "prompt": "x", "stop": ["x"] * 2**22}, MAX_STOPS),
+        ({"op": "generate", "id": 1, "messages": [{"role": "x"}] * 2**20}, MAX_MESSAGES),
+    ],
+)
+def test_millions_of_texts_are_refused_before_they_are_built(
+    encoding: Encoding, fields: dict[str, Any], limit: int
+) -> None:
+    body = ENCODERS[encoding](fields)
+
+    tracemalloc.start()
+    error = refused(body)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert str(limit) in str(error.reason)
+    assert peak_bytes < 2**20
+
+
+@encodings
+def test_texts_full_of_quotes_and_commas_are_not_mistaken_for_many(encoding: Encoding) -> None:
+    texts = ['a","b' * 1000, '",'] * (MAX_INPUTS // 2)
+    body = ENCODERS[encoding]({"op": "embed", "id": 1, "input": texts})
+
+    assert decode_request(body, encoding) == Embed(id=1, input=texts)
+
+
+def test_a_large_request_for_vectors_that_is_damaged_is_told_why() -> None:
+    body = msgspec.json.encode({"op": "embed", "id": 1, "input": "x" * 2**20})
+
+    assert "truncated" in str(refused(body[:-2]).reason)
 
 
 @encodings

@@ -1,0 +1,93 @@
+"""How an upstream comes to be asked: find out who answers, wait for a turn, ask, perhaps again."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from devsynthd.scheduling.turns import Place, Turns
+from devsynthd.service.call import Call
+from devsynthd.service.routing import Route, Routing, Wanted
+from devsynthd.upstream.failures import ModelGone
+from devsynthd.wire.errors import (
+    Incomplete,
+    ModelLoadFailed,
+    ModelNotFound,
+    NoModel,
+    UpstreamError,
+    UpstreamUnavailable,
+)
+
+RETRY_PAUSE_S = 0.5
+"""Between a model that went away under a request and the second try: it may be loading again."""
+
+T = TypeVar("T")
+
+
+class Asking:
+    """Gives each request its place in the queue, and what it wants to be answered by."""
+
+    def __init__(self, routing: Routing, turns: Turns) -> None:
+        self._routing, self._turns = routing, turns
+
+    async def ask(
+        self,
+        call: Call,
+        wanted: Wanted,
+        question: Callable[[Route], Awaitable[T]],
+        *,
+        wait_s: float = 0,
+        background: bool = False,
+    ) -> T:
+        """Return the answer to *question*, which is called when it is the turn of *call*.
+
+        It is called a second time, at most, if nothing of the answer had come and the reason is
+        known to pass: the model went away under it, or the upstream was not there and now is, or
+        the embedded engine may stand in for it.
+
+        Raises:
+            DevsynthError: As *question* does; ``queue_full``; nobody can answer.
+        """
+        call.state = "queued"
+        wait_until = call.ledger.received_at + wait_s
+        async with self._turns.place(
+            call.client,
+            call,
+            size_bytes=call.size_bytes,
+            background=background,
+            moved=call.moved if call.wants_progress else None,
+        ) as place:
+            route = await self._routing.find(wanted, wait_until)
+            try:
+                return await self._in_turn(place, call, wanted, route, wait_until, question)
+            except ModelGone:
+                call.enter("queued")
+                await self._routing.look_again()
+                await asyncio.sleep(RETRY_PAUSE_S)
+                route = await self._routing.find(wanted, wait_until)
+            except UpstreamUnavailable as exc:
+                if route.fallback:
+                    raise
+                call.enter("queued")
+                route = await self._routing.find_again(wanted, wait_until, exc)
+            return await self._in_turn(place, call, wanted, route, wait_until, question)
+
+    async def _in_turn(
+        self,
+        place: Place,
+        call: Call,
+        wanted: Wanted,
+        found: Route,
+        wait_until: float,
+        question: Callable[[Route], Awaitable[T]],
+    ) -> T:
+        call.model = found.model
+        async with (
+            place.turn(self._routing.lane(found.model)),
+            self._routing.taken(found, wanted, wait_until) as route,
+        ):
+            call.model = route.model
+            try:
+                return await question(route)
+            except (UpstreamError, ModelNotFound, NoModel, ModelLoadFailed, Incomplete):
+                self._routing.outdated()  # it is not as the list says
+                raise

@@ -1,0 +1,44 @@
+"""Where the seconds of one request went. Pure."""
+
+from msgspec.structs import replace
+
+from devsynthd.wire.objects import Timing
+
+
+class Ledger:
+    """When a request was received, sent upstream and heard of, in seconds of one clock."""
+
+    def __init__(self, received_at: float) -> None:
+        self.received_at = received_at
+        self._sent_at: float | None = None
+        self._first_at: float | None = None
+        self._last_at: float | None = None
+
+    def sent(self, now: float) -> None:
+        """Note that it goes out upstream; what was heard of an earlier try does not count."""
+        self._sent_at, self._first_at, self._last_at = now, None, None
+
+    def heard(self, now: float) -> None:
+        """Note that a part of the answer has come."""
+        self._first_at = now if self._first_at is None else self._first_at
+        self._last_at = now
+
+    def timing(self, now: float) -> Timing:
+        """Return the seconds until *now*, by what was waited for."""
+        sent_at = now if self._sent_at is None else self._sent_at
+        first_at = now if self._first_at is None else self._first_at
+        return Timing(
+            queued_s=sent_at - self.received_at,
+            waiting_s=first_at - sent_at,
+            streaming_s=now - first_at,
+            total_s=now - self.received_at,
+            tokens_per_s=None,
+        )
+
+    def closed(self, now: float, tokens: int | None) -> Timing:
+        """Return the seconds of the whole, which ended with what was heard last, else *now*."""
+        last_at = now if self._last_at is None else self._last_at
+        timing = self.timing(last_at)
+        if tokens and timing.streaming_s > 0:
+            return replace(timing, tokens_per_s=tokens / timing.streaming_s)
+        return timing

@@ -1,0 +1,74 @@
+"""What the fragments of tool calls add up to, however a server numbers and names them."""
+
+import secrets
+
+from devsynthd.upstream.completions import CallPart, Function
+from devsynthd.wire.requests import FunctionCall, FunctionPart, ToolCall, ToolCallPart
+
+
+class ToolCalls:
+    """The calls of one answer, numbered 0, 1, 2, ... in the order in which they begin."""
+
+    def __init__(self) -> None:
+        self._calls: list[_Call] = []
+        self._by_index: dict[int, _Call] = {}  # the upstream's numbers
+
+    def add(self, part: CallPart) -> ToolCallPart | None:
+        """Return what *part* adds, in a form that clients can rely on; ``None`` if nothing.
+
+        The first fragment of a call has its id, made up if the upstream gives none. An id or a
+        name that comes once more, or an id that comes late, is not told.
+        """
+        function = part.function or Function()
+        call = self._latest() if part.index is None else self._by_index.get(part.index)
+        is_first = call is None or _begins_another(part, call)
+        if call is None or is_first:
+            call = self._begin(part)
+        name = None if call.name else function.name or None
+        arguments = function.arguments or ""
+        if not (is_first or name or arguments):
+            return None
+        call.name = call.name or name or ""
+        call.arguments.append(arguments)
+        return ToolCallPart(
+            index=call.number,
+            id=call.id if is_first else None,
+            type="function" if is_first else None,
+            function=FunctionPart(name, arguments),
+        )
+
+    def whole(self) -> tuple[ToolCall, ...]:
+        """Return what all fragments add up to."""
+        return tuple(
+            ToolCall(id=call.id, function=FunctionCall(call.name, "".join(call.arguments)))
+            for call in self._calls
+        )
+
+    def _begin(self, part: CallPart) -> "_Call":
+        call = _Call(len(self._calls), part.id or "")
+        self._calls.append(call)
+        if part.index is not None:
+            self._by_index[part.index] = call
+        return call
+
+    def _latest(self) -> "_Call | None":
+        return self._calls[-1] if self._calls else None
+
+
+class _Call:
+    def __init__(self, number: int, upstream_id: str) -> None:
+        self.number, self.upstream_id = number, upstream_id
+        # Clients may keep the calls of several answers in one conversation: never the same twice.
+        self.id = upstream_id or f"call_{secrets.token_hex(8)}_{number}"
+        self.name = ""
+        self.arguments: list[str] = []
+
+
+def _begins_another(part: CallPart, call: _Call) -> bool:
+    """Whether *part* belongs to another call than *call*, which has its number or is the last."""
+    has_name = part.function is not None and bool(part.function.name)
+    if not has_name or (part.id and part.id == call.upstream_id):
+        return False
+    # Some servers number nothing, and then a name begins a call. Others give every call the number
+    # 0, and then another id does.
+    return part.index is None or bool(part.id and call.upstream_id)
