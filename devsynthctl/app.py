@@ -5,15 +5,20 @@ import shutil
 import sys
 from collections.abc import Callable, Container, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
 
 from msgspec import Raw
 
-from devsynthctl.client import Client, OnProgress
+from devsynthctl.call import OnProgress
+from devsynthctl.client import Client
 from devsynthctl.errors import info_of
 from devsynthctl.render.as_json import error_line, result_line
 from devsynthctl.render.text import printable, tab_separated
 from devsynthd.wire.errors import DevsynthError
 from devsynthd.wire.objects import Warn
+
+if TYPE_CHECKING:
+    from devsynthctl.render.waiting import Waiting
 
 
 class App:
@@ -83,6 +88,17 @@ class App:
         from devsynthctl.render.progress import drawn  # noqa: PLC0415 - as slow as the table
 
         return drawn(title, sys.stderr, bar=bar, color=self.color)
+
+    def waiting(self, model: str | None) -> AbstractContextManager["Waiting | None"]:
+        """Tell on stderr what an answer of *model* waits for, if that takes a while.
+
+        The block gets whom to tell; null where nobody looks.
+        """
+        if self.as_json or not sys.stderr.isatty():
+            return nullcontext()
+        from devsynthctl.render.waiting import Waiting  # noqa: PLC0415 - for eyes only
+
+        return Waiting(sys.stderr, model, color=self.color)
 
     def answer(self, result: Raw, show: Callable[[], None]) -> None:
         """Write *result* as JSON if that was asked for, else have *show* write it for people."""

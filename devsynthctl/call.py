@@ -1,6 +1,7 @@
 """One request from its sending to its last reply: deadlines, and when it is sent again."""
 
 import time
+from collections.abc import Callable
 from typing import TypeVar
 
 import msgspec
@@ -32,6 +33,9 @@ from devsynthd.wire.requests import (
 )
 
 Shape = TypeVar("Shape")
+
+OnProgress = Callable[[Progress], None]
+"""Told how far a request is; what it raises ends the wait, and cancels the request."""
 
 SEND_AGAIN_S = 10.0
 """How long a request without a timeout of its own is sent again."""

@@ -1,28 +1,27 @@
 """The blocking client: one method an operation of the protocol, typed results, typed errors."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Literal, Self, TypedDict, Unpack
+from typing import Literal, Self, Unpack
 
-import msgspec
 from msgspec import Raw, structs
 
-from devsynthctl.call import UNSENT, Call, read_result
+from devsynthctl.asking import GenerateOptions, generate_request
+from devsynthctl.call import UNSENT, Call, OnProgress, read_result
 from devsynthctl.link import Link
 from devsynthctl.stream import Stream
 from devsynthd import __version__
-from devsynthd.wire.errors import BadRequest
 from devsynthd.wire.replies import Progress, ReceivedResult
 from devsynthd.wire.requests import (
     Cancel,
     ConfigGet,
     ConfigSet,
     Download,
+    Embed,
     Generate,
     List,
     Load,
-    Message,
     Ping,
     Reload,
     Request,
@@ -37,6 +36,7 @@ from devsynthd.wire.results import (
     CancelOutcome,
     Completion,
     DownloadOutcome,
+    Embeddings,
     LoadOutcome,
     Models,
     Pong,
@@ -47,25 +47,6 @@ from devsynthd.wire.results import (
     StatusReport,
     UnloadOutcome,
 )
-
-OnProgress = Callable[[Progress], None]
-"""Told how far a request is; what it raises ends the wait, and cancels the request."""
-
-
-class GenerateOptions(TypedDict, total=False):
-    """What a generation may be asked besides its prompt; what is left out, the daemon decides.
-
-    *messages* is context in OpenAI form, put before the prompt; *wait* is how many seconds an
-    unavailable upstream is waited for; *fallback* false never takes the embedded engine instead.
-    """
-
-    messages: Sequence[Message | Mapping[str, Any]]
-    system: str | None
-    model: str | None
-    max_tokens: int | None
-    temperature: float | None
-    wait: float
-    fallback: bool | None
 
 
 class Client:
@@ -158,22 +139,45 @@ class Client:
         self,
         prompt: str | None = None,
         *,
+        on_progress: OnProgress | None = None,
         timeout: float | None = None,
         **options: Unpack[GenerateOptions],
     ) -> Completion:
-        """Return the answer to *prompt*, or to the last of the messages, once it is complete."""
+        """Return the answer to *prompt*, or to the last of the messages, once it is complete.
+
+        *on_progress* is called on this thread while the request is queued, or its model is loaded.
+        """
         request = generate_request(prompt, stream=False, **options)
-        return read_result(self.ask(request, timeout=timeout), Completion)
+        return read_result(self.ask(request, on_progress=on_progress, timeout=timeout), Completion)
 
     def stream(
         self,
         prompt: str | None = None,
         *,
+        on_progress: OnProgress | None = None,
         timeout: float | None = None,
         **options: Unpack[GenerateOptions],
     ) -> Stream:
         """Return the same answer as an iterator over its chunks, as they come."""
-        return self.open(generate_request(prompt, stream=True, **options), timeout=timeout)
+        request = generate_request(prompt, stream=True, **options)
+        return self.open(request, on_progress=on_progress, timeout=timeout)
+
+    def embed(
+        self,
+        input: str | Sequence[str],  # noqa: A002 - the protocol's own word
+        model: str | None = None,
+        *,
+        timeout: float | None = None,
+    ) -> Embeddings:
+        """Return the vector of a text, or of each of several, in their order.
+
+        Args:
+            input: One text or several, none of them empty.
+            model: An embedding model's id; null: a loaded one, else the first one listed.
+            timeout: Seconds until the deadline.
+        """
+        request = Embed(id=UNSENT, input=input if isinstance(input, str) else [*input], model=model)
+        return read_result(self.ask(request, timeout=timeout), Embeddings)
 
     def load(
         self,
@@ -271,11 +275,9 @@ class Client:
     ) -> Raw:
         """Send *request*, whatever its id, and return its result as it came, in MessagePack.
 
-        A ``load`` and a ``download`` ask for progress if there is *on_progress* to tell.
+        Progress is asked for, where there is any, if there is *on_progress* to tell.
         """
-        if isinstance(request, Load | Download):
-            request = structs.replace(request, progress=on_progress is not None)
-        call = self._call(request, timeout)
+        call = self._call(_listened_to(request, on_progress), timeout)
         try:
             while not isinstance(reply := call.next(), ReceivedResult):
                 if on_progress and isinstance(reply, Progress):
@@ -286,9 +288,15 @@ class Client:
         call.close()
         return reply.result
 
-    def open(self, request: Generate, *, timeout: float | None = None) -> Stream:
+    def open(
+        self,
+        request: Generate,
+        *,
+        on_progress: OnProgress | None = None,
+        timeout: float | None = None,
+    ) -> Stream:
         """Send *request*, whatever its id, and return its answer as a stream."""
-        return Stream(self._call(request, timeout))
+        return Stream(self._call(_listened_to(request, on_progress), timeout), on_progress)
 
     def close(self) -> None:
         """Hang up: the daemon drops what is under way. A later request connects again."""
@@ -309,17 +317,8 @@ class Client:
         return Call(self._link, request, self._timeout_s if timeout is None else timeout)
 
 
-def generate_request(
-    prompt: str | None, *, stream: bool, **options: Unpack[GenerateOptions]
-) -> Generate:
-    """Return the request for a generation.
-
-    Raises:
-        BadRequest: A message is not in OpenAI form.
-    """
-    given: dict[str, Any] = {**options}
-    try:
-        messages = [msgspec.convert(each, Message) for each in given.pop("messages", ())]
-    except msgspec.ValidationError as exc:
-        raise BadRequest(f"a message is not in OpenAI form: {exc}") from exc
-    return Generate(id=UNSENT, prompt=prompt, stream=stream, messages=messages, **given)
+def _listened_to(request: Request, on_progress: OnProgress | None) -> Request:
+    """Return *request*, with progress replies if there is somebody to tell."""
+    if isinstance(request, Generate | Load | Download):
+        return structs.replace(request, progress=on_progress is not None)
+    return request

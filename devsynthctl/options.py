@@ -85,16 +85,18 @@ class TextCommand(click.Command):
         ctx.ignore_unknown_options = True
         split = args.index("--") if "--" in args else len(args)
         before, after = args[:split], args[split + 1 :]
-        rest = super().parse_args(ctx, args)
         text = next(each.name for each in self.params if isinstance(each, click.Argument))
-        words = ctx.params[text or ""]
+        # Beforehand: of `-wh` the parser takes the -h, and would print the help.
+        given, _, _ = self.make_parser(ctx).parse_args([*args])
+        found = given.get(text or "")
+        words = found if isinstance(found, tuple) else ()  # else there are none
         for word in words[: len(words) - len(after)]:
             if not word.startswith("-") or word == "-":
                 continue
             # Of `-n5` the parser takes the -n: what is left was never typed.
             if word not in before or not self._NUMBER_LIKE.match(word):
                 raise self._no_such_option(word, ctx)
-        return rest
+        return super().parse_args(ctx, args)
 
     def _no_such_option(self, word: str, ctx: click.Context) -> click.UsageError:
         known = [name for param in self.get_params(ctx) for name in param.opts]

@@ -1,4 +1,4 @@
-"""What is asked: the words of the command line, standard input, a file of messages."""
+"""What is asked: words of the command line, standard input, files of messages and schemas."""
 
 import errno
 import json
@@ -9,32 +9,34 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from devsynthd.settings.schema import BY_KEY
-from devsynthd.settings.values import NotAllowed, parse_value, refusal
 from devsynthd.wire.errors import BadRequest, ConfigInvalid
 from devsynthd.wire.limits import MAX_BODY_BYTES
 from devsynthd.wire.requests import Message
 
-_FIELDS = {
-    "model": BY_KEY["llm_model"],
-    "max_tokens": BY_KEY["llm_max_tokens"],
-    "temperature": BY_KEY["llm_temperature"],
+_SETTINGS = {
+    "model": "llm_model",
+    "max_tokens": "llm_max_tokens",
+    "temperature": "llm_temperature",
 }
+"""The settings that stand in for fields of a generation."""
 
 
-def piped_text() -> str:
+def piped_text(*, raw: bool = False) -> str:
     """Return what stands in standard input, empty if that is a terminal or closed.
+
+    *raw*: to the letter, else without the newlines at its end.
 
     Raises:
         BadRequest: See `read_text`.
     """
     if sys.stdin is None or sys.stdin.isatty():
         return ""
-    return read_text(sys.stdin.buffer, "stdin")
+    text = read_text(sys.stdin.buffer, "stdin")
+    return text if raw else text.rstrip("\r\n")
 
 
 def read_text(stream: BinaryIO, name: str) -> str:
-    """Return the text in *stream*, without the newlines at its end.
+    """Return the text in *stream*.
 
     Raises:
         BadRequest: It is not UTF-8, or longer than a request may be.
@@ -53,7 +55,7 @@ def read_text(stream: BinaryIO, name: str) -> str:
             hint="send less",
         )
     try:
-        return body.decode().rstrip("\r\n")
+        return body.decode()
     except UnicodeDecodeError as exc:
         raise BadRequest(
             f"{name} is not UTF-8 text: byte {body[exc.start]:#04x} at position {exc.start}",
@@ -68,14 +70,34 @@ def whole_prompt(words: Iterable[str], piped: str) -> str | None:
         BadRequest: A word has bytes that are not UTF-8.
     """
     typed = " ".join(words)
-    try:
-        typed.encode()
-    except UnicodeEncodeError as exc:
-        raise BadRequest(
-            "the prompt is not UTF-8 text", hint="check the terminal's locale"
-        ) from exc
+    check_text(typed, "the prompt")
     parts = [part for part in (typed, piped) if part.strip()]
     return "\n\n".join(parts) or None
+
+
+def raw_prompt(words: Iterable[str], piped: str) -> str | None:
+    """Return the prompt that is to be gone on with, to the letter; null if there is none.
+
+    Raises:
+        BadRequest: A word has bytes that are not UTF-8.
+    """
+    words = [*words]
+    typed = " ".join(words)
+    check_text(typed, "the prompt")
+    parts = [part for part in (typed, piped) if part]
+    return "\n\n".join(parts) if words or parts else None
+
+
+def check_text(text: str, name: str) -> None:
+    """Check that *text*, words of the command line, is text.
+
+    Raises:
+        BadRequest: It has bytes that are not UTF-8.
+    """
+    try:
+        text.encode()
+    except UnicodeEncodeError as exc:
+        raise BadRequest(f"{name} is not UTF-8 text", hint="check the terminal's locale") from exc
 
 
 def read_messages(path: Path) -> list[Message]:
@@ -84,19 +106,7 @@ def read_messages(path: Path) -> list[Message]:
     Raises:
         BadRequest: It cannot be read, or is not a list of messages in OpenAI form.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-        value = json.loads(text)
-    except OSError as exc:
-        raise BadRequest(f"{path}: {exc.strerror}", hint="-c takes a JSON file") from exc
-    except UnicodeDecodeError as exc:
-        raise BadRequest(f"{path} is not UTF-8 text", hint="-c takes a JSON file") from exc
-    except json.JSONDecodeError as exc:
-        raise BadRequest(
-            f"{path}, line {exc.lineno}, column {exc.colno}: {exc.msg}", hint="-c takes a JSON file"
-        ) from exc
-    except RecursionError as exc:
-        raise BadRequest(f"{path} is nested too deeply", hint="-c takes a JSON file") from exc
+    value = _read_json(path, "-c takes a JSON file")
     try:
         return msgspec.convert(value, list[Message])
     except msgspec.ValidationError as exc:
@@ -104,6 +114,42 @@ def read_messages(path: Path) -> list[Message]:
             f"{path} is not a list of messages: {exc}",
             hint='it should look like [{"role": "user", "content": "Hello"}, ...]',
         ) from exc
+
+
+def read_schema(given: str) -> dict[str, Any]:
+    """Return the JSON Schema *given*: itself if it starts with ``{``, else a JSON file's path.
+
+    Raises:
+        BadRequest: It cannot be read, or is not a JSON object.
+    """
+    hint = "--schema takes a JSON file, or JSON that starts with {"
+    if given.lstrip().startswith("{"):
+        name, value = "--schema", _json_value(given, "--schema", hint)
+    else:
+        name, value = given, _read_json(Path(given), hint)
+    if not isinstance(value, dict):
+        raise BadRequest(f"{name} is not a JSON Schema: it is not an object", hint=hint)
+    return value
+
+
+def _read_json(path: Path, hint: str) -> object:
+    try:
+        with path.open("rb") as file:
+            text = read_text(file, str(path))
+    except OSError as exc:
+        raise BadRequest(f"{path}: {exc.strerror}", hint=hint) from exc
+    return _json_value(text, str(path), hint)
+
+
+def _json_value(text: str, name: str, hint: str) -> object:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as exc:
+        raise BadRequest(
+            f"{name}, line {exc.lineno}, column {exc.colno}: {exc.msg}", hint=hint
+        ) from exc
+    except RecursionError as exc:
+        raise BadRequest(f"{name} is nested too deeply", hint=hint) from exc
 
 
 def fields_of_environment(environ: Mapping[str, str], given: Iterable[str]) -> dict[str, Any]:
@@ -114,8 +160,17 @@ def fields_of_environment(environ: Mapping[str, str], given: Iterable[str]) -> d
     Raises:
         ConfigInvalid: A value is not allowed; it names the variable.
     """
+    # Slow to import, so only for those who ask for a generation.
+    from devsynthd.settings.schema import BY_KEY  # noqa: PLC0415 - see above
+    from devsynthd.settings.values import (  # noqa: PLC0415 - see above
+        NotAllowed,
+        parse_value,
+        refusal,
+    )
+
     fields: dict[str, Any] = {}
-    for field, setting in _FIELDS.items():
+    for field, key in _SETTINGS.items():
+        setting = BY_KEY[key]
         text = environ.get(setting.env)
         if not text or field in given:
             continue

@@ -6,7 +6,7 @@ from typing import Self
 
 from msgspec import Raw
 
-from devsynthctl.call import Call, read_result
+from devsynthctl.call import Call, OnProgress, read_result
 from devsynthd.wire.errors import DevsynthError, Incomplete
 from devsynthd.wire.replies import Chunk, Progress, ReceivedResult
 from devsynthd.wire.results import Completion
@@ -16,11 +16,12 @@ class Stream:
     """Iterates over the chunks of one answer; closing it early cancels the request.
 
     Other requests of the same client may be made meanwhile, from the same thread. Errors carry
-    the text that has come in ``details["text"]``.
+    the text that has come in ``details["text"]``. *on_progress* is told how far the request is, on
+    the thread that iterates.
     """
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
+    def __init__(self, call: Call, on_progress: OnProgress | None = None) -> None:
+        self._call, self._on_progress = call, on_progress
         self._seq = 0
         self._texts: list[str] = []
         self._over = False
@@ -53,13 +54,8 @@ class Stream:
     def __next__(self) -> Chunk:
         if self._over:
             raise StopIteration
-        try:
-            while isinstance(reply := self._call.next(), Progress):
-                pass
-        except DevsynthError as exc:
-            self._over = True
-            exc.details.setdefault("text", "".join(self._texts))
-            raise
+        while isinstance(reply := self._next_reply(), Progress):
+            self._tell(reply)
         if isinstance(reply, ReceivedResult):
             self._over, self._raw = True, reply.result
             self._call.close()
@@ -97,3 +93,19 @@ class Stream:
         if hasattr(self, "_over"):
             with contextlib.suppress(Exception):
                 self.close()
+
+    def _next_reply(self) -> Chunk | Progress | ReceivedResult:
+        try:
+            return self._call.next()
+        except DevsynthError as exc:
+            self._over = True
+            exc.details.setdefault("text", "".join(self._texts))
+            raise
+
+    def _tell(self, progress: Progress) -> None:
+        try:
+            if self._on_progress:
+                self._on_progress(progress)
+        except BaseException:
+            self.close()
+            raise

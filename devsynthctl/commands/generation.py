@@ -5,13 +5,30 @@ from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import Raw
 
 from devsynthctl.app import App
+from devsynthctl.asking import generate_request
 from devsynthctl.call import read_result
-from devsynthctl.client import generate_request
+from devsynthctl.images import message_with_images
 from devsynthctl.options import TextCommand, as_json, seconds, setting_option
-from devsynthctl.prompt import fields_of_environment, piped_text, read_messages, whole_prompt
+from devsynthctl.parameters import generate_fields
+from devsynthctl.prompt import (
+    fields_of_environment,
+    piped_text,
+    raw_prompt,
+    read_messages,
+    read_schema,
+    whole_prompt,
+)
+from devsynthctl.render.as_json import json_line
+from devsynthd.wire.errors import DevsynthError
+from devsynthd.wire.requests import Generate
 from devsynthd.wire.results import Completion
+
+_NOTHING_ASKED = (
+    "there is nothing to ask: give a prompt as arguments, on stdin, or messages with -c"
+)
 
 
 @click.command(cls=TextCommand)
@@ -25,8 +42,35 @@ from devsynthd.wire.results import Completion
     metavar="FILE",
     help="A JSON file with a list of messages, put before the prompt.",
 )
+@click.option(
+    "-o",
+    "--option",
+    "parameters",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="A further parameter: top_p, top_k, min_p, seed, stop, repeat_penalty, presence_penalty, "
+    "frequency_penalty, logit_bias, tools, tool_choice, ttl, fallback, or extra.NAME for what only "
+    "the server knows. VALUE is JSON, else text. May be repeated.",
+)
 @setting_option("--max-tokens", key="llm_max_tokens", metavar="N")
 @setting_option("--temperature", key="llm_temperature", metavar="T")
+@click.option(
+    "--schema",
+    metavar="FILE",
+    help="A JSON Schema that the answer is to satisfy: a file, or JSON that starts with {.",
+)
+@click.option(
+    "--image",
+    "images",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="A PNG, JPEG, WebP or GIF file to ask about. May be repeated.",
+)
+@click.option("--raw", is_flag=True, help="Go on with the prompt as it is, without chat template.")
+@click.option(
+    "--suffix", metavar="TEXT", help="Fill the gap between the prompt and TEXT; implies --raw."
+)
 @click.option("--no-stream", is_flag=True, help="Write the answer when it is complete.")
 @click.option("-n", "--no-stdin", is_flag=True, help="Do not read standard input.")
 @click.option(
@@ -36,6 +80,7 @@ from devsynthd.wire.results import Completion
     default=0,
     help="Seconds to wait for an upstream that is not there.",
 )
+@click.option("--background", is_flag=True, help="Give way to everything else that is asked.")
 @as_json
 @click.pass_obj
 def generate(
@@ -44,6 +89,9 @@ def generate(
     *,
     prompt: tuple[str, ...],
     context: Path | None,
+    parameters: tuple[str, ...],
+    schema: str | None,
+    images: tuple[Path, ...],
     no_stream: bool,
     no_stdin: bool,
     **fields: Any,  # noqa: ANN401 - options named like the request's fields
@@ -53,32 +101,81 @@ def generate(
     Standard input is read too, to its end, if it is not a terminal: it follows the arguments after
     a blank line. Use -n where it stays open, as in an editor's job. The variables
     DEVSYNTH_LLM_MODEL, DEVSYNTH_LLM_MAX_TOKENS and DEVSYNTH_LLM_TEMPERATURE stand in for options
-    that are not given. Ctrl-C cancels.
+    that are not given. The calls of tools that a model makes follow its text, each as a line of
+    JSON. Ctrl-C cancels.
     """
+    fields["raw"] = raw = fields["raw"] or fields["suffix"] is not None
     given = {name: value for name, value in fields.items() if value is not None}
+    given |= generate_fields(parameters)
+    _check_raw(given, {"-c": context, "--schema": schema, "--image": images or None})
     given |= fields_of_environment(os.environ, given)
     given["messages"] = read_messages(context) if context else []
-    text = whole_prompt(prompt, "" if no_stdin else piped_text())
+    if schema is not None:
+        given["schema"] = read_schema(schema)
+    piped = "" if no_stdin else piped_text(raw=raw)
+    text = raw_prompt(prompt, piped) if raw else whole_prompt(prompt, piped)
+    if images:
+        if text is None:
+            raise click.UsageError("--image needs a prompt: what is asked about it")
+        given["messages"] += [message_with_images(text, images)]
+        text = None
+    if text is None and fields["suffix"] is not None:
+        text = ""  # the gap is at the start
     if text is None and not given["messages"]:
-        raise click.UsageError(
-            "there is nothing to ask: give a prompt as arguments, on stdin, or messages with -c"
-        )
+        raise click.UsageError(_NOTHING_ASKED)
     whole = no_stream or app.as_json
-    request = generate_request(text, stream=not whole, **given)
-    with app.client() as client:
-        if whole:
-            result = client.ask(request)
-        else:
-            with client.open(request) as stream:
+    _show(app, _answer(app, generate_request(text, stream=not whole, **given)), whole=whole)
+
+
+def _check_raw(given: dict[str, Any], options: dict[str, object]) -> None:
+    """Refuse what a prompt without a chat template cannot have.
+
+    *given* are the fields of the request so far, *options* what the other options say.
+    """
+    if not given["raw"]:
+        return
+    fields = {"-s": "system", "-o tools": "tools", "-o tool_choice": "tool_choice"}
+    options = {name: given.get(field) for name, field in fields.items()} | options
+    for name, value in options.items():
+        if value is not None:
+            raw = "--suffix" if "suffix" in given else "--raw"
+            raise click.UsageError(f"{raw} sends the prompt as it is: it cannot go with {name}")
+
+
+def _answer(app: App, request: Generate) -> Raw:
+    """Return the result of *request*; what is streamed of it is written as it comes."""
+    with app.client() as client, app.waiting(request.model) as waiting:
+        on_progress = waiting.tell if waiting else None
+        if request.stream:
+            with client.open(request, on_progress=on_progress) as stream:
                 for chunk in stream:
+                    if waiting:
+                        waiting.pass_on(chunk)
                     app.print_generated(chunk.text)
-            result = stream.raw
+            return stream.raw
+        try:
+            return client.ask(request, on_progress=on_progress)
+        except DevsynthError as exc:
+            if waiting:
+                waiting.end()
+            if not app.as_json:  # what came of the answer was worked for
+                app.print_generated(str(exc.details.get("text") or ""))
+            raise
+
+
+def _show(app: App, result: Raw, *, whole: bool) -> None:
+    """Write what is not written yet of *result*: all of the answer if it was asked for *whole*."""
 
     def show() -> None:
         completion = read_result(result, Completion)
         if whole:
             app.print_generated(completion.text)
         app.end_line()
+        for call in completion.tool_calls:
+            function = call.function
+            app.print(
+                json_line({"id": call.id, "name": function.name, "arguments": function.arguments})
+            )
         app.warn(completion.warnings)
 
     app.answer(result, show)

@@ -9,7 +9,7 @@ from devsynthd.wire.objects import SettingInfo
 from devsynthd.wire.requests import Value
 
 SENT_BY_COMMANDS = ("llm_model", "llm_max_tokens", "llm_temperature")
-"""The settings that ``generate`` sends from the shell it runs in."""
+"""The settings that ``generate`` and ``chat`` send from the shell they run in."""
 
 
 def shell_differences(environ: Mapping[str, str], infos: Iterable[SettingInfo]) -> tuple[str, ...]:
@@ -45,5 +45,5 @@ def _difference(info: SettingInfo, value: Value) -> str:
     shell = setting.env if info.secret else f"{setting.env} = {show_value(setting, value)}"
     line = f"this shell has {shell}{unseen}: {now} is in force there"
     if info.key in SENT_BY_COMMANDS:
-        line += "; `devsynthctl generate` sends the shell's itself"
+        line += "; `devsynthctl generate` and `chat` send the shell's"
     return line

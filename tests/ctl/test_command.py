@@ -516,11 +516,23 @@ sys.exit(status)
 """
 
 
-@pytest.mark.parametrize("args", [["models"], ["load", "a"]], ids=" ".join)
+EMBEDDINGS = {"model": "e", "embeddings": [[1.0]], "usage": None, "warnings": []}
+
+
+@pytest.mark.parametrize(
+    "args", [["models"], ["load", "a"], ["embed", "a"], ["ps"], ["cancel", "--all"]], ids=" ".join
+)
 def test_nothing_slow_is_imported_for_a_pipe(
     command: list[str], socket_path: Path, args: list[str]
 ) -> None:
-    with FakeDaemon(socket_path, serving(list=models(model("a")), load=LOADED)):
+    answers = serving(
+        list=models(model("a")),
+        load=LOADED,
+        embed=EMBEDDINGS,
+        status=STATUS,
+        cancel={"cancelled": True},
+    )
+    with FakeDaemon(socket_path, answers):
         process = subprocess.run(
             [command[0], "-c", MODULES, *command[3:], *args],
             capture_output=True,
@@ -533,6 +545,21 @@ def test_nothing_slow_is_imported_for_a_pipe(
     slow |= {"subprocess", "tomlkit", "urllib3", "watchfiles", "zmq.asyncio"}
     assert loaded & slow == set()
     assert "devsynthd.wire.codec" in loaded
+
+
+def test_nothing_that_draws_is_imported_for_an_answer_into_a_pipe(
+    command: list[str], socket_path: Path
+) -> None:
+    with FakeDaemon(socket_path, serving(generate=completion("Yes."))):
+        process = subprocess.run(
+            [command[0], "-c", MODULES, *command[3:], "generate", "hi", "-n"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=15,
+        )
+    loaded = set(process.stderr.split())
+    assert loaded & {"asyncio", "devsynthctl.render.waiting", "requests", "rich"} == set()
 
 
 def test_the_public_names_load_when_they_are_used(command: list[str]) -> None:

@@ -122,7 +122,7 @@ def test_a_variable_of_the_shell_is_told_apart(daemon: DaemonProcess) -> None:
     outcome = daemon.ctl("config", environ={"DEVSYNTH_LLM_MODEL": "b"})
     assert outcome.stderr == (
         "devsynthctl: this shell has DEVSYNTH_LLM_MODEL = 'b', which the daemon does not see: '' "
-        "(default) is in force there; `devsynthctl generate` sends the shell's itself\n"
+        "(default) is in force there; `devsynthctl generate` and `chat` send the shell's\n"
     )
 
 
@@ -132,7 +132,7 @@ def test_a_variable_of_the_shell_that_says_something_else_is_told_when_setting(
     environ = {"DEVSYNTH_LLM_TEMPERATURE": "1"}
     told = daemon.ctl("config", "set", "llm_temperature", "0.5", environ=environ).stderr
     assert "this shell has DEVSYNTH_LLM_TEMPERATURE = 1.0" in told
-    assert "`devsynthctl generate` sends the shell's itself" in told
+    assert "`devsynthctl generate` and `chat` send the shell's" in told
     same = daemon.ctl("config", "set", "llm_temperature", "1", environ=environ).stderr
     assert "this shell" not in same
 

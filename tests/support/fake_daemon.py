@@ -12,6 +12,7 @@ import msgspec
 import zmq
 
 from devsynthd.wire.codec import decode_request, encoding_of
+from devsynthd.wire.freeform import value_of
 from devsynthd.wire.requests import Request
 
 PATIENCE_MS = 10_000
@@ -116,11 +117,19 @@ class FakeDaemon:
     def result(self, request: dict[str, Any], result: object) -> None:
         self.send({"type": "result", "id": request["id"], "result": result})
 
-    def chunk(self, request: dict[str, Any], seq: int, text: str) -> None:
-        self.send({"type": "chunk", "id": request["id"], "seq": seq, "text": text})
+    def chunk(self, request: dict[str, Any], seq: int, text: str, **fields: object) -> None:
+        reply = {"type": "chunk", "id": request["id"], "seq": seq, "text": text}
+        self.send(reply | fields)
 
-    def progress(self, request: dict[str, Any], state: str, fraction: float | None) -> None:
-        reply = {"type": "progress", "id": request["id"], "state": state, "position": None}
+    def progress(
+        self,
+        request: dict[str, Any],
+        state: str,
+        fraction: float | None = None,
+        *,
+        position: int | None = None,
+    ) -> None:
+        reply = {"type": "progress", "id": request["id"], "state": state, "position": position}
         self.send(reply | {"fraction": fraction, "request": 7})
 
     def error(self, request: dict[str, Any], code: str, **fields: object) -> None:
@@ -156,5 +165,6 @@ def _with_defaults(request: Request) -> dict[str, Any]:
     """Return all fields of *request*, also those that were not sent."""
     fields = {name: getattr(request, name) for name in request.__struct_fields__}
     return {"op": request.__struct_config__.tag} | {
-        name: msgspec.to_builtins(value) for name, value in fields.items()
+        name: value_of(value) if isinstance(value, msgspec.Raw) else msgspec.to_builtins(value)
+        for name, value in fields.items()
     }

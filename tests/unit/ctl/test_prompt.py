@@ -5,7 +5,14 @@ from typing import Any
 
 import pytest
 
-from devsynthctl.prompt import fields_of_environment, read_messages, read_text, whole_prompt
+from devsynthctl.prompt import (
+    fields_of_environment,
+    raw_prompt,
+    read_messages,
+    read_schema,
+    read_text,
+    whole_prompt,
+)
 from devsynthd.wire.errors import BadRequest, ConfigInvalid
 
 
@@ -26,9 +33,27 @@ def test_arguments_come_before_stdin(
     assert whole_prompt(words, piped) == prompt
 
 
+@pytest.mark.parametrize(
+    ("words", "piped", "prompt"),
+    [
+        ((), "", None),
+        (("",), "", ""),
+        ((" ", "a"), "", "  a"),
+        ((), " \n", " \n"),
+        (("def f():\n",), "", "def f():\n"),
+        (("a",), "b\n", "a\n\nb\n"),
+    ],
+)
+def test_a_raw_prompt_is_left_to_the_letter(
+    words: tuple[str, ...], piped: str, prompt: str | None
+) -> None:
+    assert raw_prompt(words, piped) == prompt
+
+
 def test_a_word_that_is_no_text_is_refused() -> None:
-    with pytest.raises(BadRequest, match="not UTF-8"):
-        whole_prompt(["\udcff"], "")
+    for prompt in (whole_prompt, raw_prompt):
+        with pytest.raises(BadRequest, match="not UTF-8"):
+            prompt(["\udcff"], "")
 
 
 def test_stdin_without_end_is_not_read_for_ever() -> None:
@@ -68,6 +93,49 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         read_messages(tmp_path / "chat.json")
     with pytest.raises(BadRequest, match="Is a directory"):
         read_messages(tmp_path)
+
+
+def test_a_file_of_messages_without_end_is_not_read_for_ever() -> None:
+    with pytest.raises(BadRequest, match="/dev/zero has more than"):
+        read_messages(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize("text", ['{"type": "object"}', '\n {\n"type": "object"}\n'])
+def test_a_schema_is_json_or_a_file(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "schema.json"
+    file.write_text(text)
+    assert read_schema(text) == read_schema(str(file)) == {"type": "object"}
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('{"type":\n oops}', "line 2, column 2"),
+        ("{", "line 1, column 2"),
+        ('{"a":' * 100_000, "nested too deeply"),
+    ],
+    ids=range(3),
+)
+def test_a_schema_that_is_no_json_is_refused_with_the_place(
+    tmp_path: Path, text: str, complaint: str
+) -> None:
+    file = tmp_path / "schema.json"
+    file.write_text(text)
+    for given, name in ((text, "--schema"), (str(file), str(file))):
+        with pytest.raises(BadRequest, match=complaint) as caught:
+            read_schema(given)
+        assert str(caught.value).startswith(name)
+
+
+def test_a_schema_that_is_none_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "schema.json"
+    file.write_text("[]")
+    with pytest.raises(BadRequest, match="is not an object"):
+        read_schema(str(file))
+    for given in ("no/such.json", "", "[]"):
+        with pytest.raises(BadRequest) as caught:
+            read_schema(given)
+        assert "starts with {" in (caught.value.hint or "")
 
 
 @pytest.mark.parametrize(

@@ -254,7 +254,7 @@ def test_what_became_of_a_file_that_was_saved(
 
 # Shell and daemon ------------------------------------------------------------------------------
 
-SENDS = "; `devsynthctl generate` sends the shell's itself"
+SENDS = "; `devsynthctl generate` and `chat` send the shell's"
 
 
 @pytest.mark.parametrize(
