@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Mapping
-from contextlib import nullcontext
 from typing import Any
 
 import click
@@ -12,7 +11,6 @@ from devsynthctl.chat.choosing import named, overview
 from devsynthctl.chat.conversation import Conversation
 from devsynthctl.chat.entries import HELP, Say, read_entry
 from devsynthctl.chat.source import Source
-from devsynthctl.chat.waiting import WaitingSign
 from devsynthctl.client import Client
 from devsynthctl.render.text import printable
 from devsynthd.wire.errors import BadRequest, ContextOverflow, DevsynthError, ModelNotFound
@@ -171,18 +169,19 @@ class Session:
     def _stream(self, before: Conversation, message: str, came: list[str]) -> Completion:
         """Write the answer to *message* as it comes, and add each piece to *came*."""
         with (
-            WaitingSign(sys.stderr) if self._source.is_person else nullcontext() as sign,
+            self._app.waiting(self._model) as waiting,
             self._client.stream(
                 messages=before.asking(message),
                 system=before.system,
                 model=self._model,
+                on_progress=waiting.tell if waiting else None,
                 **self._limits,
             ) as stream,
         ):
             for chunk in stream:
                 came.append(chunk.text)
-                if sign and chunk.text:
-                    sign.stop()
+                if waiting:
+                    waiting.pass_on(chunk)
                 self._app.print_generated(chunk.text)
         return stream.result
 

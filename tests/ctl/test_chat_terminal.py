@@ -176,9 +176,10 @@ def test_a_long_wait_has_a_sign_that_is_wiped_off(
 
     with FakeDaemon(socket_path, script) as daemon, chatting(command, tmp_path) as child:
         child.send(f"a{ENTER}")
-        child.expect_exact("...")
+        child.expect_exact("waiting for an answer")
         daemon.go.set()
-        child.expect_exact("\r     \rfine\r\n")
+        child.expect_exact("\x1b[2K")  # the line is wiped off before the answer begins
+        child.expect_exact("fine\r\n")
         child.expect_exact(PROMPT)
         leave(child)
 
