@@ -77,6 +77,8 @@ class StatusService:
                 max_message_bytes=limits.MAX_MESSAGE_BYTES,
                 max_messages=limits.MAX_MESSAGES,
                 max_parts=limits.MAX_PARTS,
+                max_inputs=limits.MAX_INPUTS,
+                max_free_form_bytes=limits.MAX_FREE_FORM_BYTES,
             ),
         )
 

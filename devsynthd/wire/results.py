@@ -27,6 +27,8 @@ class Limits(Struct, frozen=True):
     max_message_bytes: int
     max_messages: int
     max_parts: int
+    max_inputs: int
+    max_free_form_bytes: int
 
 
 class Pong(Struct, frozen=True, kw_only=True):

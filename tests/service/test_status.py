@@ -30,6 +30,8 @@ def test_ping_tells_what_is_spoken_and_the_limits(dealer: Dealer) -> None:
             "max_message_bytes": 64 * 2**20,
             "max_messages": 4096,
             "max_parts": 1024,
+            "max_inputs": 4096,
+            "max_free_form_bytes": 2**20,
         },
     }
 

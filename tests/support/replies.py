@@ -13,6 +13,8 @@ PONG: dict[str, Any] = {
         "max_message_bytes": 64 * 2**20,
         "max_messages": 4096,
         "max_parts": 1024,
+        "max_inputs": 4096,
+        "max_free_form_bytes": 2**20,
     },
 }
 
