@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -47,6 +48,18 @@ as_json = click.option(
     help="Write the daemon's result as one JSON object.",
 )
 """The option ``--json``, taken before and after the name of a command."""
+
+system = click.option("-s", "--system", metavar="SYSTEM", help="The system message, put first.")
+"""The option of whatever has a conversation answered."""
+
+context = click.option(
+    "-c",
+    "--context",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A JSON file with a list of messages, put before what is asked.",
+)
+"""The option for what was said before."""
 
 
 def setting_option(*names: str, key: str, metavar: str) -> Callable[[_Command], _Command]:

@@ -6,13 +6,13 @@ from pathlib import Path
 
 import click
 
+from devsynthctl import options
 from devsynthctl.app import App
 from devsynthctl.chat.choosing import names
 from devsynthctl.chat.conversation import Conversation
 from devsynthctl.chat.session import Session
 from devsynthctl.chat.source import Source, piped_lines
 from devsynthctl.client import Client
-from devsynthctl.options import setting_option
 from devsynthctl.prompt import fields_of_environment, read_messages
 from devsynthd.wire.errors import DevsynthError
 
@@ -27,15 +27,9 @@ def _refuse_json(_ctx: click.Context, _param: click.Parameter, given: bool) -> N
 
 
 @click.command()
-@setting_option("-m", "--model", key="llm_model", metavar="MODEL")
-@click.option("-s", "--system", metavar="SYSTEM", help="The system message, put first.")
-@click.option(
-    "-c",
-    "--context",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="A JSON file with a list of messages, put before the conversation.",
-)
+@options.setting_option("-m", "--model", key="llm_model", metavar="MODEL")
+@options.system
+@options.context
 @click.option("--json", is_flag=True, hidden=True, expose_value=False, callback=_refuse_json)
 @click.pass_obj
 def chat(app: App, *, model: str | None, system: str | None, context: Path | None) -> None:

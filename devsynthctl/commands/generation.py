@@ -7,11 +7,11 @@ from typing import Any
 import click
 from msgspec import Raw
 
+from devsynthctl import options
 from devsynthctl.app import App
 from devsynthctl.asking import generate_request
 from devsynthctl.call import read_result
 from devsynthctl.images import message_with_images
-from devsynthctl.options import TextCommand, as_json, seconds, setting_option
 from devsynthctl.parameters import generate_fields
 from devsynthctl.prompt import (
     fields_of_environment,
@@ -31,17 +31,11 @@ _NOTHING_ASKED = (
 )
 
 
-@click.command(cls=TextCommand)
+@click.command(cls=options.TextCommand)
 @click.argument("prompt", nargs=-1)
-@setting_option("-m", "--model", key="llm_model", metavar="MODEL")
-@click.option("-s", "--system", metavar="SYSTEM", help="The system message, put first.")
-@click.option(
-    "-c",
-    "--context",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="A JSON file with a list of messages, put before the prompt.",
-)
+@options.setting_option("-m", "--model", key="llm_model", metavar="MODEL")
+@options.system
+@options.context
 @click.option(
     "-o",
     "--option",
@@ -52,8 +46,8 @@ _NOTHING_ASKED = (
     "frequency_penalty, logit_bias, tools, tool_choice, ttl, fallback, or extra.NAME for what only "
     "the server knows. VALUE is JSON, else text. May be repeated.",
 )
-@setting_option("--max-tokens", key="llm_max_tokens", metavar="N")
-@setting_option("--temperature", key="llm_temperature", metavar="T")
+@options.setting_option("--max-tokens", key="llm_max_tokens", metavar="N")
+@options.setting_option("--temperature", key="llm_temperature", metavar="T")
 @click.option(
     "--schema",
     metavar="FILE",
@@ -75,13 +69,13 @@ _NOTHING_ASKED = (
 @click.option("-n", "--no-stdin", is_flag=True, help="Do not read standard input.")
 @click.option(
     "--wait",
-    type=seconds,
+    type=options.seconds,
     metavar="S",
     default=0,
     help="Seconds to wait for an upstream that is not there.",
 )
 @click.option("--background", is_flag=True, help="Give way to everything else that is asked.")
-@as_json
+@options.as_json
 @click.pass_obj
 def generate(
     app: App,
@@ -127,16 +121,16 @@ def generate(
     _show(app, _answer(app, generate_request(text, stream=not whole, **given)), whole=whole)
 
 
-def _check_raw(given: dict[str, Any], options: dict[str, object]) -> None:
+def _check_raw(given: dict[str, Any], others: dict[str, object]) -> None:
     """Refuse what a prompt without a chat template cannot have.
 
-    *given* are the fields of the request so far, *options* what the other options say.
+    *given* are the fields of the request so far, *others* what other options say.
     """
     if not given["raw"]:
         return
     fields = {"-s": "system", "-o tools": "tools", "-o tool_choice": "tool_choice"}
-    options = {name: given.get(field) for name, field in fields.items()} | options
-    for name, value in options.items():
+    others = {name: given.get(field) for name, field in fields.items()} | others
+    for name, value in others.items():
         if value is not None:
             raw = "--suffix" if "suffix" in given else "--raw"
             raise click.UsageError(f"{raw} sends the prompt as it is: it cannot go with {name}")
