@@ -10,7 +10,7 @@ import click
 
 from devsynthd import __version__
 from devsynthd.daemon import Daemon
-from devsynthd.host.limits import raise_descriptor_limit
+from devsynthd.host.limits import keep_little_free_memory, raise_descriptor_limit
 from devsynthd.host.logs import LOGGER_NAME, setup_logging
 from devsynthd.plan import Plan, make_plan
 from devsynthd.settings.schema import BY_KEY, Settings
@@ -60,6 +60,7 @@ def _run(plan: Plan) -> int:
     for warning in plan.prepared.warnings:
         logger.warning("%s", warning)
     raise_descriptor_limit()
+    keep_little_free_memory()
     try:
         asyncio.run(_until_signalled(plan))
     except ClaimRefused as exc:

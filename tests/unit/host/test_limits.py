@@ -1,3 +1,4 @@
+import platform
 import subprocess
 import sys
 
@@ -35,3 +36,11 @@ def test_resident_memory_grows_by_what_is_used() -> None:
     assert after is not None
     assert 2**20 < before < 2**32
     assert after - before > len(ballast) // 2
+
+
+def test_memory_is_given_back_where_the_c_library_can() -> None:
+    """In a process of its own: it cannot be taken back."""
+    code = "from devsynthd.host.limits import *; print(keep_little_free_memory())"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == str(platform.libc_ver()[0] == "glibc")
