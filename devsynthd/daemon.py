@@ -130,8 +130,9 @@ class Daemon:
             settings.daemon_max_concurrency,
             settings.daemon_queue_limit,
             slots=catalog.slots,
+            lane_of=catalog.lane,
         )
-        catalog.on_change = turns.look
+        catalog.on_change = turns.look_anew
         self._changes = Changes(
             engine, upstreams, catalog, cache, poller, turns, self._set_up_logging
         )
@@ -194,7 +195,7 @@ class Daemon:
             ),
             ModelsService(catalog, poller, configuration),
             GenerationService(asking, routing, tally, lambda: defaults_of(configuration.settings)),
-            EmbeddingService(asking, tally),
+            EmbeddingService(asking, routing),
             ManagingService(upstreams, catalog, poller, tasks),
             SettingsService(configuration, catalog),
             register,

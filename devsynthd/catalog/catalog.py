@@ -8,7 +8,7 @@ from collections.abc import Callable
 from msgspec import Struct
 from msgspec.structs import replace
 
-from devsynthd.catalog.choice import Wishes, select
+from devsynthd.catalog.choice import Wishes, lane_of, select
 from devsynthd.upstream.base import Listing
 from devsynthd.wire.errors import DevsynthError, UpstreamUnavailable
 from devsynthd.wire.objects import Failure, Model, Provider, Selection, Source
@@ -156,6 +156,10 @@ class Catalog:
     def slots(self, instance_id: str) -> int | None:
         """Return how many generations that instance gives at a time, if it is known."""
         return self.view.slots.get(instance_id)
+
+    def lane(self, model: str) -> str:
+        """Return the instance that answers to *model* now, as far as is known."""
+        return lane_of(model, self.view.models or ())
 
     async def change(self) -> None:
         """Wait until the generation grows."""

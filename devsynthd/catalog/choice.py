@@ -72,6 +72,20 @@ def require_embeds(name: str, models: Sequence[Model]) -> None:
     )
 
 
+def require_chats(name: str, models: Sequence[Model]) -> None:
+    """Check that *name*, one of *models*, is not known to make vectors instead of text.
+
+    Raises:
+        NotSupported: It is.
+    """
+    model = next((each for each in models if is_listed(name, [each])), None)
+    if model is not None and model.kind == "embedding":
+        raise NotSupported(
+            f"{name} is an embedding model: it does not chat",
+            hint="list the models that do: devsynthctl models --kind llm",
+        )
+
+
 def lane_of(name: str, models: Sequence[Model]) -> str:
     """Return the instance that answers to *name*, a model's or an instance's; else *name*.
 
@@ -158,7 +172,11 @@ def require_listed(name: str, models: Sequence[Model], address: str) -> None:
     """
     if is_listed(name, models):
         return
-    near = difflib.get_close_matches(name, [model.id for model in models], n=3, cutoff=0.5)
+    ids = [model.id for model in models]
+    near = difflib.get_close_matches(name, ids, n=3, cutoff=0.5)
+    near += [each for each in ids if name.lower() in each.lower() and each not in near][
+        : 3 - len(near)
+    ]
     meant = f"did you mean {', '.join(near)}? " if near else ""
     raise ModelNotFound(
         f"the model {name} is not in the list of {address}",

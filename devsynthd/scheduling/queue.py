@@ -69,12 +69,18 @@ class FairQueue(Generic[C, T]):
         """Return whether *size_bytes* more do not weigh too much."""
         return self._waiting_bytes + size_bytes <= self.max_bytes
 
-    def refusal(self, client: C, size_bytes: int) -> str | None:
+    def can_start(self, lane: str, slots: Callable[[str], int | None]) -> bool:
+        """Return whether a ticket that is ready for *lane* would start now; *slots* as `next`."""
+        most = slots(lane)
+        has_slot = most is None or self._in_lane[lane] < max(most, 1)
+        return has_slot and self.running < self.max_running
+
+    def refusal(self, client: C, size_bytes: int, *, can_start: bool = False) -> str | None:
         """Return why there is no room for a ticket of *client*, for a person, or None if there is.
 
-        What can start at once always has room.
+        What can start at once, as far as is known, always has room.
         """
-        if self.waiting < self.max_running - self.running:
+        if can_start or self.waiting < self.max_running - self.running:
             return None
         if not self.fits(size_bytes):
             total, most = self._waiting_bytes >> 20, self.max_bytes >> 20

@@ -31,29 +31,42 @@ class _Listener:
 class Place:
     """A place in the queue, from ``Turns.place``."""
 
-    def __init__(self, turn: Callable[[str], AbstractAsyncContextManager[None]]) -> None:
-        self._turn = turn
+    def __init__(
+        self,
+        turn: Callable[[str], AbstractAsyncContextManager[None]],
+        wait_again: Callable[[], None],
+    ) -> None:
+        self._turn, self._wait_again = turn, wait_again
 
-    def turn(self, lane: str) -> AbstractAsyncContextManager[None]:
-        """Wait for the turn, in *lane*; keep it while inside, and pass it on at the end.
+    def turn(self, model: str) -> AbstractAsyncContextManager[None]:
+        """Wait for the turn, for an answer of *model*; keep it inside, and pass it on at the end.
 
         May be used again after it was left: the ticket then waits at the head of its client's line.
         """
-        return self._turn(lane)
+        return self._turn(model)
+
+    def wait_again(self) -> None:
+        """Wait there from now on, after a turn, although it is not known yet for which model."""
+        self._wait_again()
 
 
 class Turns:
     """Gives turns in the order of a ``FairQueue``.
 
-    *slots* tells how many may run at once in a lane, as ``FairQueue.next`` asks for it. All but
-    the constructor belongs on the event loop.
+    *slots* tells how many may run at once in a lane, as ``FairQueue.next`` asks for it; *lane_of*
+    which lane a model is in now. All but the constructor belongs on the event loop.
     """
 
     def __init__(
-        self, max_running: int, limit: int, slots: Callable[[str], int | None] = lambda _: None
+        self,
+        max_running: int,
+        limit: int,
+        slots: Callable[[str], int | None] = lambda _: None,
+        lane_of: Callable[[str], str] = lambda model: model,
     ) -> None:
         self.queue: FairQueue[Hashable, Hashable] = FairQueue(max_running, limit)
-        self._slots = slots
+        self._slots, self._lane_of = slots, lane_of
+        self._models: dict[Hashable, str] = {}  # of tickets that have asked for their turn
         self._calls: dict[Hashable, asyncio.Future[None]] = {}
         self._listeners: dict[Hashable, _Listener] = {}  # of tickets that wait
         self._positions: dict[Hashable, int] | None = None  # None: not computed since a change
@@ -64,8 +77,15 @@ class Turns:
         self.queue.max_running, self.queue.limit = max_running, limit
         self.look()
 
+    def look_anew(self) -> None:
+        """Start what can start now: models may be in other lanes, and those have other slots."""
+        for ticket, model in self._models.items():
+            if self.queue.waits(ticket):
+                self.queue.ready(ticket, self._lane_of(model))
+        self.look()
+
     def look(self) -> None:
-        """Start what can start now: lanes may have got other slots."""
+        """Start what can start now."""
         while (ticket := self.queue.next(self._slots)) is not None:
             self._listeners.pop(ticket, None)
             called = self._calls[ticket]
@@ -90,17 +110,24 @@ class Turns:
         *,
         size_bytes: int = 0,
         background: bool = False,
+        model: str | None = None,
         moved: Callable[[int], None] | None = None,
     ) -> AsyncIterator[Place]:
         """Queue up *ticket*, whose request holds *size_bytes*, and leave at the end.
 
-        While it waits, *moved* is called with its position (0: it is next), once unless it starts
-        at once, and again whenever that has changed.
+        *model* is who will answer, as far as is known: a full queue does not keep it from an idle
+        one. While it waits, *moved* is called with its position (0: it is next), once unless it
+        starts at once, and again whenever that has changed.
 
         Raises:
             QueueFull: Too many of *client* or of all clients wait already, or too many bytes.
         """
-        if refusal := self.queue.refusal(client, size_bytes):
+        can_start = (
+            model is not None
+            and not background
+            and self.queue.can_start(self._lane_of(model), self._slots)
+        )
+        if refusal := self.queue.refusal(client, size_bytes, can_start=can_start):
             remedy = "raise daemon_queue_limit"
             if not self.queue.fits(size_bytes):
                 remedy = "send less at once"
@@ -108,23 +135,26 @@ class Turns:
         entry = _Entry(client, ticket, size_bytes, background, moved)
         self._enter(entry, first=False)
         try:
-            yield Place(lambda lane: self._turn(entry, lane))
+            yield Place(
+                lambda model: self._turn(entry, model), lambda: self._enter(entry, first=True)
+            )
         finally:
             self._leave(ticket)
 
     @asynccontextmanager
-    async def _turn(self, entry: _Entry, lane: str) -> AsyncIterator[None]:
+    async def _turn(self, entry: _Entry, model: str) -> AsyncIterator[None]:
         ticket = entry.ticket
         if not self.queue.waits(ticket):
             self._enter(entry, first=True)
         called = self._calls[ticket] = asyncio.get_running_loop().create_future()
-        self.queue.ready(ticket, lane)
+        self._models[ticket] = model
+        self.queue.ready(ticket, self._lane_of(model))
         self.look()
         try:
             await called
             yield
         finally:
-            del self._calls[ticket]
+            del self._calls[ticket], self._models[ticket]
             self._leave(ticket)
 
     def _enter(self, entry: _Entry, *, first: bool) -> None:

@@ -47,27 +47,27 @@ class Asking:
         Raises:
             DevsynthError: As *question* does; ``queue_full``; nobody can answer.
         """
-        call.state = "queued"
+        call.state, call.model = "queued", self._routing.expected(wanted)
         wait_until = call.ledger.received_at + wait_s
         async with self._turns.place(
             call.client,
             call,
             size_bytes=call.size_bytes,
             background=background,
+            model=call.model if self._routing.reachable else None,
             moved=call.moved if call.wants_progress else None,
         ) as place:
             route = await self._routing.find(wanted, wait_until)
             try:
                 return await self._in_turn(place, call, wanted, route, wait_until, question)
             except ModelGone:
-                call.enter("queued")
-                await self._routing.look_again()
+                _requeue(call, place)
                 await asyncio.sleep(RETRY_PAUSE_S)
                 route = await self._routing.find(wanted, wait_until)
             except UpstreamUnavailable as exc:
                 if route.fallback:
                     raise
-                call.enter("queued")
+                _requeue(call, place)
                 route = await self._routing.find_again(wanted, wait_until, exc)
             return await self._in_turn(place, call, wanted, route, wait_until, question)
 
@@ -76,18 +76,37 @@ class Asking:
         place: Place,
         call: Call,
         wanted: Wanted,
-        found: Route,
+        route: Route,
         wait_until: float,
         question: Callable[[Route], Awaitable[T]],
     ) -> T:
-        call.model = found.model
-        async with (
-            place.turn(self._routing.lane(found.model)),
-            self._routing.taken(found, wanted, wait_until) as route,
-        ):
+        while True:
             call.model = route.model
-            try:
-                return await question(route)
-            except (UpstreamError, ModelNotFound, NoModel, ModelLoadFailed, Incomplete):
-                self._routing.outdated()  # it is not as the list says
-                raise
+            async with place.turn(route.model):
+                # Other settings may have come into force while it waited.
+                if (in_use := self._routing.use(route)) is not None:
+                    with in_use:
+                        return await self._asked(question, route)
+            route = await self._routing.find(wanted, wait_until)
+
+    async def _asked(self, question: Callable[[Route], Awaitable[T]], route: Route) -> T:
+        loads = self._routing.is_unloaded(route)
+        try:
+            answer = await question(route)
+        except ModelGone:
+            # Before the next one has its turn: it may go to an instance that is no more.
+            await self._routing.look_again()
+            raise
+        except (UpstreamError, ModelNotFound, NoModel, ModelLoadFailed, Incomplete):
+            self._routing.outdated()  # it is not as the list says
+            raise
+        if loads:
+            self._routing.outdated()  # another one may have gone for it
+        return answer
+
+
+def _requeue(call: Call, place: Place) -> None:
+    """Have *call* wait again: its turn ended without an answer."""
+    place.wait_again()
+    call.ledger.returned()
+    call.state = "queued"  # its place is told by the queue

@@ -64,6 +64,8 @@ def conversation(request: Generate) -> tuple[Message, ...]:
                     f"`messages[{position}].content[{number}]` has no `{part.type}`",
                     hint=f"a part of type {part.type} has its content in the field of that name",
                 )
+    if request.prompt is None and not any(map(_says_something, request.messages)):
+        raise BadRequest("all `messages` are blank", hint="send some text")
     system = [Message("system", request.system)] if request.system is not None else []
     prompt = [Message("user", request.prompt)] if request.prompt is not None else []
     return (*system, *request.messages, *prompt)
@@ -102,6 +104,14 @@ def _check_raw(request: Generate) -> None:
                 f"`{name}` does not go with `raw`: that is the prompt as it is, and nothing else",
                 hint=f"leave out `{name}` or `raw`",
             )
+
+
+def _says_something(message: Message) -> bool:
+    if isinstance(message.content, str):
+        return bool(message.content.strip())
+    return bool(message.tool_calls) or any(
+        part.type != "text" or (part.text or "").strip() for part in _parts(message)
+    )
 
 
 def _parts(message: Message) -> list[ContentPart]:

@@ -8,31 +8,19 @@ MAX_UNTAKEN = 256  # deltas that may wait for a slow client before the upstream 
 
 
 class Delivery:
-    """Passes the deltas of one answer on, as chunks if *stream*, and keeps the whole of it.
+    """Passes the deltas of one answer on, as chunks if *stream*, and keeps the whole of it."""
 
-    *loads* says that the upstream has to load the model once it has got the request.
-    """
-
-    def __init__(self, call: Call, *, stream: bool, loads: bool) -> None:
-        self._call, self._stream, self._loads = call, stream, loads
+    def __init__(self, call: Call, *, stream: bool) -> None:
+        self._call, self._stream = call, stream
         self.relay = Relay[Delta](MAX_UNTAKEN, self._ready)
         self.reasoning: list[str] = []
         call.on_writable = self._ready
-
-    def loading(self) -> None:
-        """Note that the model is being loaded, and the request goes out after that."""
-        self._loads = False
-        self._call.enter("loading")
-
-    def sent(self) -> None:
-        """Note that the request goes out now."""
-        self._call.ledger.sent(self._call.clock())
-        self._call.enter("loading" if self._loads else "waiting")
 
     def finish(self) -> None:
         """Pass on what is left, to a slow client as well: nothing more is to come."""
         self._call.on_writable = lambda: None
         self._hand_over(self.relay.take())
+        del self.relay  # the two refer to each other, and to all of the answer
 
     def add(self, delta: Delta) -> None:
         """Pass on *delta*, which the daemon itself adds to a finished answer."""

@@ -9,11 +9,12 @@ from devsynthd.service.call import Call
 from devsynthd.service.conversation import Defaults, chat_for, estimated_tokens
 from devsynthd.service.delivery import Delivery
 from devsynthd.service.routing import Route, Routing, Wanted
+from devsynthd.service.stages import CallStages
 from devsynthd.service.status import Tally
 from devsynthd.service.structure import Structure
 from devsynthd.service.warnings import warnings_of
 from devsynthd.upstream.base import Chat, Delta, Ending
-from devsynthd.wire.errors import ContextOverflow, DevsynthError, UpstreamError
+from devsynthd.wire.errors import ContextOverflow, UpstreamError
 from devsynthd.wire.requests import ABSENT, Generate
 from devsynthd.wire.results import Completion
 
@@ -57,16 +58,18 @@ class GenerationService:
         structure: Structure | None,
     ) -> Completion:
         chat = replace(chat, model=route.model)
-        loads = not route.fallback and self._routing.is_unloaded(route.model)
-        delivery = Delivery(call, stream=request.stream, loads=loads)
+        delivery = Delivery(call, stream=request.stream)
+        stages = CallStages(call, loads=self._routing.is_unloaded(route))
         try:
-            ending = await route.upstream.chat(chat, delivery.relay, delivery)
+            ending = await route.upstream.chat(chat, delivery.relay, stages)
         except UpstreamError as exc:
-            raise self._explained(exc, chat) from exc
+            if (overflow := self._overflow(exc, chat)) is not None:
+                raise overflow from exc
+            raise
         finally:
             delivery.finish()
         if structure is not None and not ending.tool_calls:
-            _check(structure, call, delivery, ending)
+            await _check(structure, call, delivery, ending)
         tokens = ending.usage.completion_tokens if ending.usage else 0
         self._tally.generations += 1
         self._tally.tokens += tokens
@@ -82,16 +85,16 @@ class GenerationService:
             warnings=warnings_of(route, ending, chat.max_tokens),
         )
 
-    def _explained(self, error: UpstreamError, chat: Chat) -> DevsynthError:
-        """Return *error*, or what the length of the prompt makes of an answer without a word.
+    def _overflow(self, error: UpstreamError, chat: Chat) -> ContextOverflow | None:
+        """Return what the length of the prompt makes of *error*, an answer without a word.
 
         LM Studio ends the answer to a prompt that does not fit in three ways. Two say so.
         """
         context_length = self._routing.context_length(chat.model)
         if not error.details.get("empty") or context_length is None:
-            return error
+            return None
         if estimated_tokens(chat) < context_length:
-            return error
+            return None
         return ContextOverflow(
             f"the prompt of about {estimated_tokens(chat)} tokens does not fit the"
             f" {context_length} of {chat.model}: it answered with nothing at all",
@@ -100,7 +103,7 @@ class GenerationService:
         )
 
 
-def _check(structure: Structure, call: Call, delivery: Delivery, ending: Ending) -> None:
+async def _check(structure: Structure, call: Call, delivery: Delivery, ending: Ending) -> None:
     """Check that the answer satisfies *structure*.
 
     Some models put all of it into their reasoning: then that is the text too.
@@ -109,7 +112,7 @@ def _check(structure: Structure, call: Call, delivery: Delivery, ending: Ending)
         UpstreamError: It does not.
     """
     text, reasoning = "".join(call.text), "".join(delivery.reasoning).strip()
-    if not text.strip() and structure.fits(reasoning):
+    if not text.strip() and await structure.fits(reasoning):
         delivery.add(Delta(text=reasoning))
         return
-    structure.check(text, was_cut_off=ending.finish_reason == "length")
+    await structure.check(text, was_cut_off=ending.finish_reason == "length")

@@ -15,8 +15,12 @@ class Ledger:
         self._last_at: float | None = None
 
     def sent(self, now: float) -> None:
-        """Note that it goes out upstream; what was heard of an earlier try does not count."""
-        self._sent_at, self._first_at, self._last_at = now, None, None
+        """Note that it goes out upstream."""
+        self._sent_at = now
+
+    def returned(self) -> None:
+        """Note that it came back unanswered, and waits to be sent again."""
+        self._sent_at = self._first_at = self._last_at = None
 
     def heard(self, now: float) -> None:
         """Note that a part of the answer has come."""

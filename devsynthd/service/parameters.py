@@ -24,6 +24,7 @@ SET_BY_THE_DAEMON = {
     **{name: f"the field `{name}`" for name in (*_OWN_FIELDS, "model", "messages", "suffix")},
     **{name: f"the field `{name}`" for name in ("prompt", "max_tokens", "temperature", "stream")},
     "n_predict": "the field `max_tokens`",
+    "max_completion_tokens": "the field `max_tokens`",
     "input_prefix": "the field `prompt`",
     "input_suffix": "the field `suffix`",
     "response_format": "the field `schema`",

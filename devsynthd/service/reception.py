@@ -190,7 +190,10 @@ class Reception:
         call.deadline = loop.time() + left_s
         if isinstance(call.request, List) and call.request.since is not None:
             return  # then it answers, with the unchanged list
-        late = DeadlineExceeded(f"not done within the {call.request.timeout:.3g} s that it had")
+        late = DeadlineExceeded(
+            f"not done within the {call.request.timeout:.2g} s that it had",
+            hint="give it more time: the field `timeout`, or `devsynthctl --timeout S`",
+        )
         timer = loop.call_at(call.deadline, call.end, late)
         call.task.add_done_callback(lambda _task: timer.cancel())
 

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 
 from msgspec import Struct
 
@@ -12,14 +13,14 @@ from devsynthd.catalog.choice import (
     answering_model,
     embedding_model,
     is_listed,
-    lane_of,
+    require_chats,
     require_embeds,
     require_listed,
 )
 from devsynthd.catalog.poller import FRESH_S, Poller
 from devsynthd.upstream.base import Upstream
 from devsynthd.upstream.upstreams import Upstreams
-from devsynthd.wire.errors import DevsynthError, ModelNotFound, UpstreamUnavailable
+from devsynthd.wire.errors import DevsynthError, ModelNotFound, NoModel, UpstreamUnavailable
 from devsynthd.wire.objects import Model
 
 
@@ -95,19 +96,29 @@ class Routing:
             raise failure
         return await self.find(wanted, wait_until)
 
-    @contextlib.asynccontextmanager
-    async def taken(self, route: Route, wanted: Wanted, wait_until: float) -> AsyncIterator[Route]:
-        """Give *route*, and keep whoever answers there open while inside.
+    @property
+    def reachable(self) -> bool:
+        """Whether the upstream took the last poll."""
+        return self._catalog.reachable
 
-        It is found anew if other settings came into force while it waited for its turn.
+    def expected(self, wanted: Wanted) -> str | None:
+        """Return the model that would answer now, as far as is known without asking anybody."""
+        if wanted.model is not None or not self.reachable:
+            return wanted.model
+        if not wanted.embeds:
+            return self._catalog.view.selection.model
+        with contextlib.suppress(NoModel):
+            return embedding_model(self._models(), self._catalog.origin.address)
+        return None
 
-        Raises:
-            DevsynthError: As ``find``.
+    def use(self, route: Route) -> AbstractContextManager[None] | None:
+        """Return what keeps whoever answers at *route* open; null if it answers no longer.
+
+        Other settings may have come into force since it was found.
         """
-        while route.upstream not in (self._upstreams.current, self._upstreams.stand_in):
-            route = await self.find(wanted, wait_until)
-        with self._upstreams.use(route.upstream):
-            yield route
+        if route.upstream not in (self._upstreams.current, self._upstreams.stand_in):
+            return None
+        return self._upstreams.use(route.upstream)
 
     async def look_again(self) -> None:
         """Wait for a list that is asked for now."""
@@ -117,17 +128,14 @@ class Routing:
         """Have the list refreshed: the upstream answered as if it were another one."""
         self._poller.refresh_soon()
 
-    def lane(self, model: str) -> str:
-        """Return the instance that answers to *model*, as far as is known."""
-        return lane_of(model, self._models())
-
     def context_length(self, model: str) -> int | None:
         """Return the context of the loaded *model* in tokens, if it is known."""
         return next((m.context_length for m in self._models() if is_listed(model, [m])), None)
 
-    def is_unloaded(self, model: str) -> bool:
-        """Return whether *model* is known not to be in memory."""
-        return any(m.loaded is False for m in self._models() if is_listed(model, [m]))
+    def is_unloaded(self, route: Route) -> bool:
+        """Return whether the model of *route* is known not to be in memory."""
+        listed = (m for m in self._models() if is_listed(route.model, [m]))
+        return not route.fallback and any(model.loaded is False for model in listed)
 
     async def _await_upstream(self, wait_until: float) -> None:
         if not self._catalog.reachable:
@@ -152,8 +160,8 @@ class Routing:
         except ModelNotFound:
             await self._poller.refresh()  # it may have been added since
             require_listed(named, self._models(), address)
-        if wanted.embeds:
-            require_embeds(named, self._models())
+        require_kind = require_embeds if wanted.embeds else require_chats
+        require_kind(named, self._models())
         return named
 
     def _models(self) -> tuple[Model, ...]:

@@ -1,15 +1,22 @@
 """Answers that have to be JSON of a given shape."""
 
-from collections.abc import Iterable
-from typing import Any
+import asyncio
+import sys
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec import Raw
 
+from devsynthd.service import structure_child
 from devsynthd.wire.errors import BadRequest, UpstreamError
 from devsynthd.wire.freeform import value_of
 
-_MAX_BACKTRACKS = 100_000  # of a `pattern`: more is taken as no match
+COMMAND = (sys.executable, "-P", structure_child.__file__)
+"""The child. -P: its own folder, full of our modules' names, is no place to import from."""
+
+CHECK_S = 10.0
+"""How long an answer may take to be checked: a recursive schema can take for ever."""
+
 _MAX_SHOWN = 200
 
 
@@ -20,23 +27,22 @@ class Structure:
         BadRequest: It is no JSON Schema.
     """
 
-    def __init__(self, schema: Raw) -> None:
+    def __init__(
+        self, schema: Raw, *, command: Sequence[str] = COMMAND, check_s: float = CHECK_S
+    ) -> None:
         # It takes 9 MB of memory, so only where somebody asks for a structure.
         import jsonschema_rs  # noqa: PLC0415 - see above
 
+        self._schema, self._command, self._check_s = schema, command, check_s
         try:
-            self._validator = jsonschema_rs.validator_for(
-                value_of(schema),
-                retriever=_refuse,
-                pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=_MAX_BACKTRACKS),
-            )
+            jsonschema_rs.validator_for(value_of(schema), retriever=structure_child.refuse)
         except jsonschema_rs.ValidationError as exc:
             raise BadRequest(
                 f"`schema` is no JSON Schema: {_short(exc.message)} at {_path(exc.instance_path)}",
                 hint="see json-schema.org; references lead to places in the schema itself",
             ) from exc
 
-    def check(self, text: str, *, was_cut_off: bool) -> None:
+    async def check(self, text: str, *, was_cut_off: bool) -> None:
         """Check that *text* is JSON that satisfies the schema.
 
         Raises:
@@ -44,46 +50,66 @@ class Structure:
                 ``path``: ``$`` is the whole of it.
         """
         try:
-            value = msgspec.json.decode(text)
-        except (msgspec.DecodeError, RecursionError) as exc:
-            if was_cut_off:
-                raise _misfit(
-                    "the answer was cut off before its JSON was complete",
-                    "Raise max_tokens, or ask for less.",
-                    text,
-                    "$",
-                ) from exc
+            msgspec.json.decode(text)
+        except (ValueError, RecursionError) as exc:
+            raise _not_json(text, exc, was_cut_off=was_cut_off) from exc
+        found = await self._verdict(text)
+        if found.reason:
+            path = _path(found.path)
             raise _misfit(
-                f"the answer is not JSON, which `schema` asks for: {exc}",
-                "Small models and some servers do not keep to schemas: ask again, or take a larger"
-                " model.",
-                text,
-                "$",
-            ) from exc
-        error = next(iter(self._validator.iter_errors(value)), None)
-        if error is not None:
-            path = _path(error.instance_path)
-            raise _misfit(
-                f"the answer does not satisfy `schema` at {path}: {_short(error.message)}",
+                f"the answer does not satisfy `schema` at {path}: {_short(found.reason)}",
                 "Ask again, or make the schema simpler: not every server keeps to all of it.",
                 text,
                 path,
             )
 
-    def fits(self, text: str) -> bool:
+    async def fits(self, text: str) -> bool:
         """Return whether *text* is JSON that satisfies the schema."""
         try:
-            self.check(text, was_cut_off=False)
+            await self.check(text, was_cut_off=False)
         except UpstreamError:
             return False
         return True
 
+    async def _verdict(self, text: str) -> structure_child.Verdict:
+        """Return what a process of its own finds, which is ended if that takes too long."""
+        question = structure_child.Question(self._schema, Raw(text.encode()))
+        process = await asyncio.create_subprocess_exec(
+            *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
+        )
+        try:
+            async with asyncio.timeout(self._check_s):
+                said, _ = await process.communicate(msgspec.json.encode(question))
+        except TimeoutError:
+            said = b""
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        if not said:
+            raise _misfit(
+                f"the answer could not be held against `schema` within {self._check_s:g} s",
+                "Make the schema simpler: recursive alternatives take very long.",
+                text,
+            )
+        return msgspec.json.decode(said, type=structure_child.Verdict)
 
-def _refuse(uri: str) -> Any:  # noqa: ANN401 - the library's signature
-    raise ValueError(f"{uri} is not fetched")
+
+def _not_json(text: str, exc: Exception, *, was_cut_off: bool) -> UpstreamError:
+    if was_cut_off:
+        return _misfit(
+            "the answer was cut off before its JSON was complete",
+            "Raise max_tokens, or ask for less.",
+            text,
+        )
+    return _misfit(
+        f"the answer cannot be read as JSON, which `schema` asks for: {exc}",
+        "Small models and some servers do not keep to schemas: ask again, or take a larger model.",
+        text,
+    )
 
 
-def _misfit(message: str, hint: str, text: str, path: str) -> UpstreamError:
+def _misfit(message: str, hint: str, text: str, path: str = "$") -> UpstreamError:
     return UpstreamError(message, hint=hint, details={"text": text, "path": path})
 
 

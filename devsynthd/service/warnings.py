@@ -19,11 +19,23 @@ def warnings_of(route: Route, ending: Ending, max_tokens: int | None) -> tuple[W
         )
     found.extend(other_model(route.model, ending.model))
     if ending.finish_reason == "length":
-        limit = f" after {max_tokens} tokens" if max_tokens else ""
-        found.append(
-            Warn("truncated", f"the answer was cut off{limit}: raise llm_max_tokens for more")
-        )
+        found.append(Warn("truncated", _cut_off(ending, max_tokens)))
     return tuple(found)
+
+
+def _cut_off(ending: Ending, max_tokens: int | None) -> str:
+    """Return what cut the answer off: the limit of tokens, else the model's context."""
+    tokens = ending.usage.completion_tokens if ending.usage else max_tokens
+    after = f" after {tokens} tokens" if tokens else ""
+    if max_tokens is None or (tokens is not None and tokens < max_tokens):
+        return (
+            f"the answer was cut off{after}: the model's context is full, which no higher"
+            " llm_max_tokens helps"
+        )
+    return (
+        f"the answer was cut off{after}: raise max_tokens, which is llm_max_tokens where a request"
+        " does not say it"
+    )
 
 
 def other_model(asked: str, answered: str | None) -> tuple[Warn, ...]:

@@ -10,19 +10,26 @@ from devsynthd.upstream.answers import Answer
 from devsynthd.upstream.base import Chat, Delta, Ending, Stages
 from devsynthd.upstream.bodies import order_of
 from devsynthd.upstream.exchanges import Exchanges
-from devsynthd.upstream.failures import failure_of, incomplete
+from devsynthd.upstream.failures import ModelGone, failure_of, final, incomplete
 from devsynthd.upstream.fill_in import FillIn, cannot_fill_in
 from devsynthd.upstream.http import Http, Reply, Timeouts
 from devsynthd.upstream.line import Line
 from devsynthd.upstream.relay import Relay
-from devsynthd.upstream.transport_errors import Patience, silent, too_large, upstream_errors
+from devsynthd.upstream.transport_errors import (
+    Patience,
+    SizeLimit,
+    silent,
+    too_large,
+    upstream_errors,
+)
 from devsynthd.wire.errors import Cancelled, DevsynthError
 
 AFTER_FINISH_S = 5.0
-"""How long usage and ``[DONE]`` may take after the last token; without them it is complete too."""
+"""How long usage and ``[DONE]`` may take after the last token, whatever else comes meanwhile;
+without them it is complete too."""
 
 MAX_ERROR_BYTES = 2**20
-MAX_ANSWER_BYTES = 64 * 2**20
+ANSWER_LIMIT = SizeLimit(64 * 2**20, "in one answer", "Set max_tokens, or a smaller one.")
 
 
 class Chats:
@@ -69,21 +76,10 @@ class Chats:
         answer = Answer(address=self._address, secrets=self._secrets)
         order = order_of(chat, fill_in)
         path = order.path if order.at_root else self._prefix + order.path
-        deadline = self._clock() + self._timeouts.first_token_s
-
-        def left_s() -> float:
-            """Return how long the next read may take."""
-            if answer.finished:
-                return min(self._timeouts.idle_s, AFTER_FINISH_S)
-            if answer.started:
-                return self._timeouts.idle_s
-            if (left := deadline - self._clock()) <= 0:
-                raise silent(self._address, self._patience(answer))
-            return left
-
+        waits = _Waits(answer, self._address, self._timeouts, self._clock)
         try:
             with (
-                upstream_errors(self._address, lambda: self._patience(answer)),
+                upstream_errors(self._address, waits.patience),
                 self._http.post(
                     path,
                     order.body,
@@ -92,39 +88,41 @@ class Chats:
                     at_root=order.at_root,
                 ) as reply,
             ):
-                self._read(reply, answer, relay, left_s)
+                self._read(reply, answer, relay, waits)
                 return answer.ending()
         except Cancelled:
             raise
         except DevsynthError as error:
             if answer.started:
                 raise incomplete(error) from error
+            if isinstance(error, ModelGone) and line.sent_again:
+                raise final(error) from error
             raise
 
-    def _read(
-        self, reply: Reply, answer: Answer, relay: Relay[Delta], left_s: Callable[[], float]
-    ) -> None:
+    def _read(self, reply: Reply, answer: Answer, relay: Relay[Delta], waits: "_Waits") -> None:
         media_type = reply.content_type.partition(";")[0].strip().lower()
         if not reply.ok or media_type == "text/html":
             raise failure_of(
                 reply.status,
                 reply.content_type,
-                reply.read_all(MAX_ERROR_BYTES, left_s),
+                reply.read_all(MAX_ERROR_BYTES, waits.left_s),
                 address=self._address,
                 secrets=self._secrets,
             )
         if media_type == "application/json":  # it does not stream, or it failed with status 200
-            body = reply.read_all(MAX_ANSWER_BYTES, left_s)
-            if len(body) > MAX_ANSWER_BYTES:
-                raise too_large(self._address, "answer", MAX_ANSWER_BYTES)
+            body = reply.read_all(ANSWER_LIMIT.max_bytes, waits.left_s)
+            if len(body) > ANSWER_LIMIT.max_bytes:
+                raise too_large(self._address, ANSWER_LIMIT)
             self._hand_on(answer, answer.whole(body), relay)
             return
         size = 0
-        while not answer.done and (data := _next(reply, answer, left_s)):
+        while not answer.done and (data := _next(reply, answer, waits)):
             size += len(data)
-            self._hand_on(answer, answer.feed(data), relay)
-            if size > MAX_ANSWER_BYTES:
-                raise too_large(self._address, "answer", MAX_ANSWER_BYTES)
+            deltas = answer.feed(data)
+            self._hand_on(answer, deltas, relay)
+            waits.came(deltas)
+            if size > ANSWER_LIMIT.max_bytes:
+                raise too_large(self._address, ANSWER_LIMIT)
         if answer.done:
             reply.drain()
 
@@ -134,8 +132,41 @@ class Chats:
         if answer.failure is not None:
             raise answer.failure
 
-    def _patience(self, answer: Answer) -> Patience:
-        if answer.started:
+
+class _Waits:
+    """How long the reads of *answer* may take, by how far it is."""
+
+    def __init__(
+        self, answer: Answer, address: str, timeouts: Timeouts, clock: Callable[[], float]
+    ) -> None:
+        self._answer, self._address, self._timeouts = answer, address, timeouts
+        self._clock = clock
+        self._started_by = clock() + timeouts.first_token_s
+        self._ended_by: float | None = None
+
+    def came(self, deltas: list[Delta]) -> None:
+        """Note that *deltas* were handed on, perhaps none."""
+        # Some servers give a reason to finish with every token: only what adds nothing is idle.
+        if self._answer.finished and (deltas or self._ended_by is None):
+            self._ended_by = self._clock() + min(self._timeouts.idle_s, AFTER_FINISH_S)
+
+    def left_s(self) -> float:
+        """Return how long the next read may take, nothing once the end has had its time.
+
+        Raises:
+            UpstreamTimeout: The first token has had its time.
+        """
+        if self._ended_by is not None:
+            return max(self._ended_by - self._clock(), 0)
+        if self._answer.started:
+            return self._timeouts.idle_s
+        if (left := self._started_by - self._clock()) <= 0:
+            raise silent(self._address, self.patience())
+        return left
+
+    def patience(self) -> Patience:
+        """Return what is waited for."""
+        if self._answer.started:
             return Patience(
                 "the next part of the answer",
                 self._timeouts.idle_s,
@@ -150,10 +181,13 @@ class Chats:
         )
 
 
-def _next(reply: Reply, answer: Answer, left_s: Callable[[], float]) -> bytes:
+def _next(reply: Reply, answer: Answer, waits: _Waits) -> bytes:
     """Return the next bytes; none at the end, however it comes once all that counts is there."""
+    left_s = waits.left_s()
+    if answer.finished and left_s == 0:
+        return b""
     try:
-        return reply.read(left_s())
+        return reply.read(left_s)
     except HTTPError:
         if not answer.finished:
             raise

@@ -162,7 +162,7 @@ class Pool(HTTPConnectionPool):
         line = connection.line
         line.reused = connection.sock is not None
         if connection.sock is not None:
-            if line.wants_fresh or self._clock() - connection.idle_since >= MAX_IDLE_S:
+            if line.sent_again or self._clock() - connection.idle_since >= MAX_IDLE_S:
                 connection.close()  # it opens anew when it is used
                 line.reused = False
             else:

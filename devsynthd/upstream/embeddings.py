@@ -7,13 +7,14 @@ from functools import partial
 from devsynthd.upstream.base import Stages, Vectors
 from devsynthd.upstream.bodies import vectors_body
 from devsynthd.upstream.exchanges import Exchanges
+from devsynthd.upstream.failures import ModelGone, final
 from devsynthd.upstream.http import Http, Timeouts
 from devsynthd.upstream.line import Line
 from devsynthd.upstream.lists import whole_body
-from devsynthd.upstream.transport_errors import Patience
+from devsynthd.upstream.transport_errors import Patience, SizeLimit
 from devsynthd.upstream.vectors import vectors_of
 
-MAX_VECTORS_BYTES = 64 * 2**20
+VECTORS_LIMIT = SizeLimit(64 * 2**20, "of vectors", "Send fewer texts at once.")
 
 
 class Embeddings:
@@ -55,7 +56,12 @@ class Embeddings:
                 self._path, vectors_body(model, texts), line, timeout_s=self._patience.seconds
             ),
             self._patience,
-            max_bytes=MAX_VECTORS_BYTES,
+            limit=VECTORS_LIMIT,
             clock=self._clock,
         )
-        return vectors_of(body, len(texts), address=self._http.address, secrets=self._secrets)
+        try:
+            return vectors_of(body, len(texts), address=self._http.address, secrets=self._secrets)
+        except ModelGone as gone:
+            if line.sent_again:
+                raise final(gone) from gone
+            raise

@@ -36,10 +36,15 @@ def maps(value: object) -> list[dict[str, Any]]:
 
 def count(value: object) -> int | None:
     """Return *value* if it is a count that every reader keeps exact."""
+    number = whole_number(value)
+    return number if number is not None and 0 < number < 2**53 else None
+
+
+def whole_number(value: object) -> int | None:
+    """Return *value* if it is a whole number, also one that is written as 3.0."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    is_count = isinstance(value, int) and not isinstance(value, bool) and 0 < value < 2**53
-    return value if is_count and isinstance(value, int) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def flag(value: object) -> bool | None:

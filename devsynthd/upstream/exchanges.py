@@ -66,7 +66,10 @@ class Exchanges:
             raise
         if done.cancelled():  # by close(), before a thread was free
             raise _given_up()
-        return done.result()
+        try:
+            return done.result()
+        finally:
+            del done, job  # what failed refers to this frame, and would be kept by it
 
     async def close(self) -> None:
         """Hang up on everything and end the threads; nothing runs after this."""

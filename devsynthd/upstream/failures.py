@@ -158,6 +158,11 @@ def incomplete(cause: DevsynthError) -> Incomplete:
     )
 
 
+def final(gone: ModelGone) -> UpstreamError:
+    """Return the error for a request that was sent twice already: nobody is to try it again."""
+    return UpstreamError(str(gone), hint=gone.hint, details=gone.details)
+
+
 def loads(body: bytes) -> Any:  # noqa: ANN401 - JSON is anything
     """Return the value of the JSON text *body*, or ``None`` if it is none.
 

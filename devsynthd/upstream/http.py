@@ -88,12 +88,10 @@ class Reply:
 
         *left_s* says before each read how long it may take.
         """
-        parts: list[bytes] = []
-        size = 0
-        while size <= max_bytes and (data := self.read(left_s())):
-            parts.append(data)
-            size += len(data)
-        return b"".join(parts)[: max_bytes + 1]
+        body = bytearray()  # not many parts, whose memory would stay with the thread's allocator
+        while len(body) <= max_bytes and (data := self.read(left_s())):
+            body += data
+        return bytes(memoryview(body)[: max_bytes + 1])
 
     def drain(self) -> None:
         """Read the little that may be left, so that the connection can be used again."""
@@ -210,7 +208,7 @@ class Http:
             may_repeat = request.method == "GET" or (line.reused and at_once)
             if line.hung_up or not may_repeat or not was_reset(exc):
                 raise
-        line.wants_fresh = True
+        line.sent_again = True
         return self._send_once(request, line, timeout_s)
 
     def _send_once(

@@ -17,7 +17,7 @@ class Line:
         self.send_timeout_s = send_timeout_s
         self.wire: socket.socket | None = None  # what the exchange's thread reads from
         self.reused = False  # the connection has served another exchange before
-        self.wants_fresh = False  # no such connection will do
+        self.sent_again = False  # the request was, so no such connection will do
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._hung_up = False

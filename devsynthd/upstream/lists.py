@@ -9,12 +9,14 @@ from typing import TypeVar
 from msgspec import Struct
 
 from devsynthd.upstream.exchanges import Exchanges
+from devsynthd.upstream.failures import CHECK_BASE
 from devsynthd.upstream.http import Http, Reply
 from devsynthd.upstream.line import Line
-from devsynthd.upstream.transport_errors import Patience, too_large, upstream_errors
+from devsynthd.upstream.transport_errors import Patience, SizeLimit, too_large, upstream_errors
 from devsynthd.wire.errors import DevsynthError, UpstreamTimeout
 
-MAX_LIST_BYTES = 16 * 2**20
+BODY_LIMIT = SizeLimit(16 * 2**20, "in one answer", "The server's own log may say more.")
+LIST_LIMIT = SizeLimit(16 * 2**20, "as its list of models", CHECK_BASE)
 LIST_THREADS = 2
 ASIDE_S = 1.0
 
@@ -74,7 +76,9 @@ class Lists:
         limit_s = self._list_s if limit_s is None else limit_s
         patience = Patience("the list of models", limit_s, "The server may be busy: try again.")
         exchange = self._http.get(path, line, timeout_s=limit_s, at_root=at_root)
-        return whole_body(self._http.address, exchange, patience, clock=self._clock)
+        return whole_body(
+            self._http.address, exchange, patience, limit=LIST_LIMIT, clock=self._clock
+        )
 
     def aside(self, path: str, line: Line, *, at_root: bool = False) -> Body:
         """Return the answer to a question that the list can do without (from a thread).
@@ -96,18 +100,18 @@ def whole_body(
     exchange: AbstractContextManager[Reply],
     patience: Patience,
     *,
-    max_bytes: int = MAX_LIST_BYTES,
+    limit: SizeLimit = BODY_LIMIT,
     clock: Callable[[], float] = time.monotonic,
 ) -> Body:
     """Return what answers *exchange*, read to its end (on a thread).
 
     Raises:
         DevsynthError: Nothing did (``upstream_unavailable``, ``upstream_timeout``), or it is longer
-            than *max_bytes*.
+            than *limit*.
     """
     deadline = clock() + patience.seconds
     with upstream_errors(address, lambda: patience), exchange as reply:
-        data = reply.read_all(max_bytes, lambda: deadline - clock())
-    if len(data) > max_bytes:
-        raise too_large(address, patience.what.removeprefix("the "), max_bytes)
+        data = reply.read_all(limit.max_bytes, lambda: deadline - clock())
+    if len(data) > limit.max_bytes:
+        raise too_large(address, limit)
     return Body(reply.status, reply.content_type, data)

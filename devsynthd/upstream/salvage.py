@@ -3,7 +3,7 @@
 from typing import Any
 
 from devsynthd.upstream.completions import CallPart, Choice, Completion, Function, Message
-from devsynthd.upstream.entries import mapping, maps
+from devsynthd.upstream.entries import mapping, maps, whole_number
 from devsynthd.upstream.failures import dumps
 
 
@@ -20,15 +20,15 @@ def salvaged(value: dict[str, Any]) -> Completion:
         content=_text(value.get("content")),
         stop=stop if isinstance(stop, bool) else None,
         stop_type=_text(value.get("stop_type")),
-        tokens_evaluated=_number(value.get("tokens_evaluated")),
-        tokens_predicted=_number(value.get("tokens_predicted")),
+        tokens_evaluated=whole_number(value.get("tokens_evaluated")),
+        tokens_predicted=whole_number(value.get("tokens_predicted")),
     )
 
 
 def _choice(choice: dict[str, Any]) -> Choice:
     delta, message = choice.get("delta"), choice.get("message")
     return Choice(
-        index=_number(choice.get("index")),
+        index=whole_number(choice.get("index")),
         delta=_message(delta) if isinstance(delta, dict) else None,
         message=_message(message) if isinstance(message, dict) else None,
         text=_text(choice.get("text")),
@@ -38,7 +38,7 @@ def _choice(choice: dict[str, Any]) -> Choice:
 
 def _message(message: dict[str, Any]) -> Message:
     return Message(
-        content=_text(message.get("content")),
+        content=_content(message.get("content")),
         reasoning_content=_text(message.get("reasoning_content")),
         reasoning=_text(message.get("reasoning")),
         tool_calls=[_call(call) for call in maps(message.get("tool_calls"))],
@@ -51,14 +51,24 @@ def _call(call: dict[str, Any]) -> CallPart:
     if isinstance(arguments, dict):  # some servers forget that it is text
         arguments = dumps(arguments)
     return CallPart(
-        index=_number(call.get("index")),
+        index=whole_number(call.get("index")),
         id=_text(call.get("id")),
         function=Function(_text(function.get("name")), _text(arguments)),
     )
 
 
-def _number(value: object) -> int | None:
-    return value if isinstance(value, int) else None
+def _content(value: object) -> str | None:
+    """Return *value* as text, which some servers send in parts as clients do."""
+    if not isinstance(value, list):
+        return _text(value)
+    texts = [part for entry in value if isinstance(part := _part(entry), str)]
+    return _text("".join(texts))
+
+
+def _part(entry: object) -> object:
+    if isinstance(entry, dict):
+        return entry.get("text") if entry.get("type", "text") == "text" else None
+    return entry
 
 
 def _text(value: object) -> str | None:

@@ -3,6 +3,7 @@
 import secrets
 
 from devsynthd.upstream.completions import CallPart, Function
+from devsynthd.upstream.failures import loads
 from devsynthd.wire.requests import FunctionCall, FunctionPart, ToolCall, ToolCallPart
 
 
@@ -24,6 +25,9 @@ class ToolCalls:
         is_first = call is None or _begins_another(part, call)
         if call is None or is_first:
             call = self._begin(part)
+        elif function.name and call.name:
+            call.repeats_its_name = True
+        call.upstream_id = call.upstream_id or part.id or ""
         name = None if call.name else function.name or None
         arguments = function.arguments or ""
         if not (is_first or name or arguments):
@@ -61,6 +65,7 @@ class _Call:
         # Clients may keep the calls of several answers in one conversation: never the same twice.
         self.id = upstream_id or f"call_{secrets.token_hex(8)}_{number}"
         self.name = ""
+        self.repeats_its_name = False
         self.arguments: list[str] = []
 
 
@@ -70,5 +75,13 @@ def _begins_another(part: CallPart, call: _Call) -> bool:
     if not has_name or (part.id and part.id == call.upstream_id):
         return False
     # Some servers number nothing, and then a name begins a call. Others give every call the number
-    # 0, and then another id does.
-    return part.index is None or bool(part.id and call.upstream_id)
+    # 0, and then another id does, or without ids a name that comes when the call is complete.
+    return part.index is None or bool(part.id and call.upstream_id) or _is_complete(call, part)
+
+
+def _is_complete(call: _Call, part: CallPart) -> bool:
+    """Whether *call* has all that it needs, and *part* with its name is no echo of it."""
+    adds_nothing = part.function is None or not part.function.arguments
+    if not call.name or (call.repeats_its_name and adds_nothing):
+        return False
+    return loads("".join(call.arguments).encode(errors="replace")) is not None

@@ -33,6 +33,14 @@ class Patience(Struct, frozen=True):
     hint: str
 
 
+class SizeLimit(Struct, frozen=True):
+    """How much is read, what is said of more (after "sent more than 64 MiB"), and what to do."""
+
+    max_bytes: int
+    of_what: str
+    hint: str | None = None
+
+
 @contextmanager
 def upstream_errors(address: str, patience: Callable[[], Patience]) -> Iterator[None]:
     """Turn exceptions of the HTTP client into errors that name *address*.
@@ -103,9 +111,11 @@ def cut_off(address: str) -> UpstreamError:
     )
 
 
-def too_large(address: str, what: str, max_bytes: int) -> UpstreamError:
+def too_large(address: str, limit: SizeLimit) -> UpstreamError:
     """Return the error for an answer that is longer than anybody needs."""
-    return UpstreamError(f"{address} sent a {what} of more than {max_bytes >> 20} MiB")
+    return UpstreamError(
+        f"{address} sent more than {limit.max_bytes >> 20} MiB {limit.of_what}", hint=limit.hint
+    )
 
 
 def silent(address: str, patience: Patience) -> UpstreamTimeout:

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from devsynthd.upstream.entries import whole_number
 from devsynthd.wire.objects import Usage
 
 
@@ -10,7 +11,9 @@ def usage_of(value: Any) -> Usage | None:  # noqa: ANN401 - JSON is anything
     if not isinstance(value, dict):
         return None
     prompt, completion, total = (
-        count if isinstance(count := value.get(key), int) and 0 <= count < 2**53 else None
+        count
+        if (count := whole_number(value.get(key))) is not None and 0 <= count < 2**53
+        else None
         for key in ("prompt_tokens", "completion_tokens", "total_tokens")
     )
     if prompt is None and completion is None:

@@ -13,7 +13,7 @@ from devsynthd.wire.errors import UpstreamError
 
 
 class _Envelope(Struct):
-    data: Raw
+    data: list[Raw]
     model: Any = None
     usage: Any = None
     error: Any = None
@@ -26,7 +26,7 @@ class _Entry(Struct):
 
 
 _ENVELOPE = msgspec.json.Decoder(_Envelope)
-_ENTRIES = msgspec.json.Decoder(list[_Entry])
+_ENTRY = msgspec.json.Decoder(_Entry)
 
 
 def vectors_of(body: Body, count: int, *, address: str, secrets: tuple[str, ...] = ()) -> Vectors:
@@ -41,22 +41,17 @@ def vectors_of(body: Body, count: int, *, address: str, secrets: tuple[str, ...]
         raise failure_of(
             body.status, body.content_type, body.data, address=address, secrets=secrets
         )
-    entries: list[_Entry] = []
     try:
-        entries = _ENTRIES.decode(envelope.data)
-        problem = _problem(entries, count)
+        vectors = _in_order(envelope.data, count)
     except ValueError as exc:
-        problem = str(exc)
-    if problem:
         raise UpstreamError(
-            f"{address} answered with vectors that cannot be used: {problem}",
+            f"{address} answered with vectors that cannot be used: {exc}",
             hint="Is it an embedding model? The server's own log may say more.",
-            details={"status": body.status, "message": problem},
-        )
-    entries.sort(key=lambda entry: entry.index or 0)
+            details={"status": body.status, "message": str(exc)},
+        ) from exc
     return Vectors(
         model=envelope.model if isinstance(envelope.model, str) else None,
-        vectors=tuple(tuple(entry.embedding) for entry in entries),
+        vectors=vectors,
         usage=usage_of_vectors(envelope.usage),
     )
 
@@ -68,19 +63,49 @@ def _envelope(body: Body) -> _Envelope | None:
     except (ValueError, RecursionError):
         return None
     is_error = body.status >= 300 or envelope.error or envelope.object == "error"  # noqa: PLR2004 - HTTP
-    return None if is_error or not bytes(envelope.data).startswith(b"[") else envelope
+    return None if is_error else envelope
 
 
-def _problem(entries: list[_Entry], count: int) -> str:
-    """Return what is wrong with *entries*, nothing if they are the vectors of *count* texts."""
+def _in_order(entries: list[Raw], count: int) -> tuple[Raw, ...]:
+    """Return the vectors in *entries* in the order of their *count* texts, in MessagePack.
+
+    Raises:
+        ValueError: They are not one a text, or not all of one length.
+    """
     if len(entries) != count:
-        return f"{len(entries)} for {count} texts"
-    indexes = [entry.index for entry in entries if entry.index is not None]
-    if indexes and sorted(indexes) != list(range(count)):
-        return "their numbers are not those of the texts"
-    for number, entry in enumerate(entries):
+        raise ValueError(f"{len(entries)} for {count} texts")
+    vectors: list[Raw] = []
+    indexes: list[int | None] = []
+    length = 0
+    # One at a time: the numbers are never all there as Python's own, and other threads, above all
+    # the event loop's, get the interpreter's lock in between.
+    for position, text in enumerate(entries):
+        entry = _entry(text, position)
+        length = length or len(entry.embedding)
         if not entry.embedding:
-            return f"number {number} is empty"
-        if len(entry.embedding) != len(entries[0].embedding):
-            return f"number {number} is not as long as the first"
-    return ""
+            raise ValueError(f"number {position} is empty")
+        if len(entry.embedding) != length:
+            raise ValueError(f"number {position} is not as long as the first")
+        vectors.append(Raw(msgspec.msgpack.encode(entry.embedding)))
+        indexes.append(entry.index)
+    numbers = [index for index in indexes if index is not None]
+    if not numbers:
+        return tuple(vectors)
+    if sorted(numbers) != list(range(count)):
+        raise ValueError("their numbers are not those of the texts")
+    by_number = dict(zip(numbers, vectors, strict=True))
+    return tuple(by_number[number] for number in range(count))
+
+
+def _entry(text: Raw, position: int) -> _Entry:
+    """Return the entry *text*.
+
+    Raises:
+        ValueError: It is none; where it is not is told as in the whole list.
+    """
+    try:
+        return _ENTRY.decode(text)
+    except ValueError as exc:
+        says, where = str(exc), f"`$[{position}]"
+        says = says.replace("`$", where) if "`$" in says else f"{says} - at {where}`"
+        raise ValueError(says) from exc

@@ -1,6 +1,6 @@
 """What each op answers with: the ``result`` of a ``Result``."""
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from devsynthd.wire.objects import (
     ConfigStatus,
@@ -103,6 +103,15 @@ class Embeddings(Struct, frozen=True, kw_only=True):
     warnings: tuple[Warn, ...]
 
 
+class PackedEmbeddings(Struct, frozen=True, kw_only=True):
+    """The same as a daemon sends it: each vector is in MessagePack already."""
+
+    model: str
+    embeddings: tuple[Raw, ...]
+    usage: Usage | None
+    warnings: tuple[Warn, ...]
+
+
 class LoadOutcome(Struct, frozen=True, kw_only=True):
     """Answer to ``load``; *load_time_s* is 0 for a model that was loaded already."""
 
@@ -170,6 +179,7 @@ AnyResult = (
     | Selected
     | Completion
     | Embeddings
+    | PackedEmbeddings
     | LoadOutcome
     | UnloadOutcome
     | DownloadOutcome

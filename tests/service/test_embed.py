@@ -126,3 +126,23 @@ def test_chats_go_on_beside_vectors(dealer: Dealer, upstream: UpstreamServer) ->
     upstream.wait_generation()
 
     assert result(dealer.ask(op="generate", id="g", prompt="x"))["text"] == "Hello"
+
+
+def test_who_does_not_read_gets_no_more_than_can_be_kept(
+    short_dir: Path, upstream: UpstreamServer
+) -> None:
+    """Each answer is 9 MB: those that are not read hold up the next ones, and none is lost."""
+    row = [float(number) for number in range(1000)]
+    upstream.script.extend(vectors(*[row] * 1000) for _ in range(8))
+    with start_daemon(
+        short_dir, upstream, daemon_max_concurrency=1, daemon_poll_interval=RARELY_S
+    ) as daemon:
+        reader = daemon.dealer(receive_high_water=1)
+        daemon.dealer().ask(op="list", id=0)
+        for number in range(8):
+            reader.send(op="embed", id=number, input=["x"] * 1000, model="a")
+        upstream.wait_generation(2)
+
+        answers = until_answered(reader, *range(8))
+
+    assert [len(result(answer)["embeddings"]) for answer in answers] == [1000] * 8

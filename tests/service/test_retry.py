@@ -4,7 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.asking import RARELY_S, error, result, until_answered, wait_status
+from tests.service.asking import (
+    RARELY_S,
+    error,
+    held,
+    listing,
+    result,
+    until_answered,
+    wait_queue,
+    wait_status,
+)
 from tests.support.daemon import Dealer, start_daemon
 from tests.support.upstream_exchange import Gate
 from tests.support.upstream_replies import (
@@ -106,6 +115,46 @@ def test_the_pause_can_be_cancelled(dealer: Dealer, upstream: UpstreamServer) ->
 
     assert error(replies[0])["code"] == "cancelled"
     assert len(upstream.generations) == 1
+
+
+def test_what_waits_to_be_asked_again_waits_in_the_queue(
+    dealer: Dealer, upstream: UpstreamServer
+) -> None:
+    upstream.script.append(refusal("Model reloaded."))
+    dealer.send(op="generate", id=1, prompt="x", progress=True)
+
+    *told, last = until_answered(dealer, 1)
+
+    assert [(each["state"], each["position"]) for each in told] == [
+        ("waiting", None),
+        ("queued", 0),
+        ("waiting", None),
+    ]
+    timing = result(last)["timing"]
+    assert timing["queued_s"] > 0.5 > timing["waiting_s"]
+
+
+def test_the_next_one_has_its_turn_when_it_is_known_what_is_loaded(
+    short_dir: Path, upstream: UpstreamServer
+) -> None:
+    lists = Gate()
+    upstream.script.append(refusal("Model reloaded."))
+    with start_daemon(
+        short_dir, upstream, daemon_max_concurrency=1, daemon_poll_interval=RARELY_S
+    ) as daemon:
+        dealer = daemon.dealer()
+        dealer.ask(op="list", id=0)
+        upstream.models_reply = held(lists, listing({"id": "a"}, {"id": "b"}))
+        for name in ("first", "second"):
+            dealer.send(op="generate", id=name, prompt=name)
+        upstream.wait_list(2)
+
+        wait_queue(daemon.dealer(), running=1, waiting=1)
+        assert len(upstream.generations) == 1
+
+        lists.step(5)
+        upstream.wait_generation(3)
+        until_answered(dealer, "first", "second")
 
 
 def test_others_have_their_turn_during_the_pause_and_it_keeps_its_place(

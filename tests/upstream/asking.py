@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
-from devsynthd.upstream.base import Chat, Delta, Ending, Upstream
+from devsynthd.upstream.base import Chat, Delta, Ending, Upstream, Vectors
 from devsynthd.upstream.http import Timeouts
 from devsynthd.upstream.openai import OpenAIUpstream
 from devsynthd.upstream.relay import Relay
@@ -99,6 +100,11 @@ async def ask(upstream: Upstream, chat: Chat = CHAT) -> Asked:
     deltas = relay()
     ending = await upstream.chat(chat, deltas, unnoticed)
     return Asked(ending, deltas.take())
+
+
+def numbers(found: Vectors) -> list[tuple[float, ...]]:
+    """Return the numbers of each vector."""
+    return [msgspec.msgpack.decode(each, type=tuple[float, ...]) for each in found.vectors]
 
 
 async def cancelled(task: asyncio.Task[Any]) -> float:

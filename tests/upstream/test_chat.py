@@ -368,30 +368,6 @@ def test_silence_after_the_first_token(server: UpstreamServer) -> None:
     assert "llm_idle_timeout" in error.hint
 
 
-def test_an_answer_that_only_lacks_its_end_mark_is_complete(server: UpstreamServer) -> None:
-    async def no_end(exchange: Exchange) -> None:
-        await exchange.head()
-        await exchange.event(piece("x", finish_reason="stop"))
-        await asyncio.Event().wait()
-
-    server.script.append(no_end)
-
-    assert _asked(server, msgspec.structs.replace(PATIENT, idle_s=0.15)).text == "x"
-
-
-def test_an_answer_whose_body_never_ends_costs_its_connection_only(server: UpstreamServer) -> None:
-    async def no_end(exchange: Exchange) -> None:
-        await exchange.head()
-        await exchange.event(piece("x"))
-        await exchange.event("[DONE]")
-        await asyncio.Event().wait()
-
-    server.script.append(no_end)
-
-    assert _asked(server).text == "x"
-    server.wait_disconnected()
-
-
 def test_a_large_prompt_may_take_longer_than_connecting() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
 

@@ -5,11 +5,20 @@ import contextlib
 
 import pytest
 
+from devsynthd.upstream.failures import ModelGone
 from devsynthd.upstream.http import RESET_AT_ONCE_S
-from devsynthd.wire.errors import DevsynthError, ErrorCode
+from devsynthd.wire.errors import DevsynthError, ErrorCode, UpstreamError
 from tests.support.upstream_exchange import Exchange
-from tests.support.upstream_replies import Reply, reset_after, tokens
+from tests.support.upstream_replies import (
+    Reply,
+    error_event,
+    reset_after,
+    status,
+    tokens,
+    vectors,
+)
 from tests.support.upstream_server import UpstreamServer
+from tests.upstream.asker import openai
 from tests.upstream.asking import ask, upstream_at
 
 
@@ -64,3 +73,35 @@ def test_else_a_chat_is_never_sent_twice(
 
     assert caught.value.code in (ErrorCode.UPSTREAM_UNAVAILABLE, ErrorCode.INCOMPLETE)
     assert len(server.generations) == sent
+
+
+GONE = {"error": "Model reloaded."}
+
+
+@pytest.mark.parametrize("reply", [status(400, GONE), error_event(error=GONE["error"])])
+def test_a_chat_that_was_sent_twice_is_not_to_be_asked_again_when_its_model_went_away(
+    server: UpstreamServer, reply: Reply
+) -> None:
+    server.script.extend([reply, tokens("a"), reset_after(), reply])
+    with openai(server.url) as asker:
+        once = asker.no_answer()
+        asker.ask()
+        twice = asker.no_answer()
+
+    assert type(once) is ModelGone
+    assert type(twice) is UpstreamError
+    assert (str(twice), twice.hint, twice.details) == (str(once), once.hint, once.details)
+    assert len(server.generations) == 4
+
+
+def test_so_are_texts_for_vectors(server: UpstreamServer) -> None:
+    server.script.extend([status(400, GONE), vectors([1]), reset_after(), status(400, GONE)])
+    with openai(server.url) as asker:
+        once = asker.no_vectors("a")
+        asker.embed("a")
+        twice = asker.no_vectors("a")
+
+    assert type(once) is ModelGone
+    assert type(twice) is UpstreamError
+    assert (str(twice), twice.hint, twice.details) == (str(once), once.hint, once.details)
+    assert len(server.generations) == 4

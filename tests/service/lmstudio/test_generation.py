@@ -20,6 +20,7 @@ from tests.service.lmstudio.asking import (
     asked_models,
     codes,
     refreshed,
+    wait_list,
 )
 from tests.support.daemon import RunningDaemon, start_daemon
 from tests.support.upstream_exchange import Gate
@@ -274,6 +275,82 @@ def test_more_places_are_used_as_soon_as_they_are_listed(
     for gate in gates:
         gate.step(2)
     until_answered(dealer, 0, 1)
+
+
+def test_what_waits_follows_its_model_to_another_instance(short_dir: Path) -> None:
+    """R11: when an instance goes, what waited for it is no more than the other one takes."""
+    with (
+        LMStudio("v1", [QWEN]) as studio,
+        start_daemon(
+            short_dir,
+            studio.url,
+            llm_provider="lmstudio",
+            daemon_poll_interval=RARELY_S,
+            daemon_max_concurrency=8,
+        ) as daemon,
+    ):
+        first, second = studio.load(QWEN), studio.load(QWEN)
+        first.config = second.config = LoadConfig(context_length=4096, parallel=1)
+        refreshed(daemon.client())
+        dealer, gates = daemon.dealer(), [Gate() for _ in range(6)]
+        for gate in gates:
+            studio.says("x", gate=gate)
+        for number in range(4):
+            dealer.send(op="generate", id=number, prompt="x", model=QWEN)
+        studio.wait_request(path=paths.CHAT)
+        wait_queue(daemon.dealer(), running=1, waiting=3)
+
+        studio.world.unload(first)  # its first word has not come: it waits to be asked once more
+        refreshed(daemon.client())
+
+        studio.wait_request(2, path=paths.CHAT)
+        report = wait_queue(daemon.dealer(), running=1, waiting=3)
+        assert report["queue"]["running"] == 1
+
+
+def test_a_full_queue_of_one_model_keeps_nobody_from_another(short_dir: Path) -> None:
+    with (
+        LMStudio("v1", [QWEN, GEMMA]) as studio,
+        start_daemon(
+            short_dir,
+            studio.url,
+            llm_provider="lmstudio",
+            daemon_poll_interval=RARELY_S,
+            daemon_queue_limit=1,
+        ) as daemon,
+    ):
+        studio.load(QWEN).config = LoadConfig(context_length=4096, parallel=1)
+        studio.load(GEMMA)
+        refreshed(daemon.client())
+        dealer, gate = daemon.dealer(), Gate()
+        studio.says("x", gate=gate)
+        for number in range(5):
+            dealer.send(op="generate", id=number, prompt="x", model=QWEN)
+
+        refused = dealer.receive()
+        assert error(refused)["code"] == "queue_full"
+        assert result(dealer.ask(op="generate", id="other", prompt="x", model=GEMMA))
+
+
+def test_model_that_was_loaded_for_an_answer_is_chosen_next(
+    client: Client, studio: LMStudio
+) -> None:
+    """Else LM Studio would have to load the one again that has just gone for it."""
+    client.generate("x", model=QWEN)
+    since = client.list().generation
+    client.generate("x", model=GEMMA)
+    wait_list(client, since, lambda listed: listed.selection.model == GEMMA)
+
+    client.generate("x")
+
+    assert asked_models(studio) == [QWEN, GEMMA, GEMMA]
+
+
+def test_embedding_model_does_not_chat(client: Client, studio: LMStudio) -> None:
+    with pytest.raises(NotSupported, match="it does not chat"):
+        client.generate("x", model=EMBEDDER)
+
+    assert studio.requests(method="POST") == []
 
 
 def test_loading_is_told(daemon: RunningDaemon, studio: LMStudio) -> None:

@@ -138,3 +138,17 @@ def test_the_first_instance_of_a_model_answers(name: str, lane: str) -> None:
     renamed = Model(id="renamed", name="R", instances=(Instance("other"),))
 
     assert lane_of(name, [COLD, twice, renamed]) == lane
+
+
+@pytest.mark.parametrize(
+    ("name", "near"), [("Qwen", ["qwen/qwen3-4b"]), ("lodaed", ["loaded"]), ("zzz", [])]
+)
+def test_near_matches_are_spelled_alike_or_have_the_name_in_them(
+    name: str, near: list[str]
+) -> None:
+    models = [LOADED, Model(id="qwen/qwen3-4b", name="Q")]
+
+    with pytest.raises(ModelNotFound) as caught:
+        require_listed(name, models, "somewhere")
+
+    assert caught.value.details["near"] == near

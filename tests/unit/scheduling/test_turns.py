@@ -363,16 +363,75 @@ def test_more_slots_of_a_lane_take_effect_with_a_look() -> None:
         await passes()
         assert [job.runs for job in (*jobs, other)] == [True, False, False, True]
         slots["m"] = 2
-        turns.look()
+        turns.look_anew()
         await passes()
         assert [job.runs for job in jobs] == [True, True, False]
         slots["m"] = None
-        turns.look()
+        turns.look_anew()
         await passes()
         assert jobs[2].runs
         await ended(*jobs, other)
 
     run(check, Turns(4, 64, slots.get))
+
+
+def test_who_waits_is_moved_with_its_model_to_another_lane() -> None:
+    lanes = {"m": "first"}
+    slots: dict[str, int | None] = {"first": 1, "second": 1}
+
+    async def check(turns: Turns) -> None:
+        jobs = [Job(turns, "a") for _ in range(4)]
+        await passes()
+        assert [job.runs for job in jobs] == [True, False, False, False]
+        lanes["m"] = "second"
+        turns.look_anew()
+        await passes()
+        assert [job.runs for job in jobs] == [True, True, False, False]
+        await ended(jobs[0])  # its lane is not theirs any more
+        await passes()
+        assert [job.runs for job in jobs[1:]] == [True, False, False]
+        for job in jobs[1:]:
+            await ended(job)
+            await passes()
+
+    run(check, Turns(4, 64, slots.get, lambda model: lanes[model]))
+
+
+def test_a_full_queue_keeps_nobody_from_an_idle_model() -> None:
+    slots: dict[str, int | None] = {"busy": 1, "idle": 1}
+
+    async def check(turns: Turns) -> None:
+        jobs = [Job(turns, "a", lane="busy") for _ in range(4)]
+        await passes()
+        assert turns.queue.waiting == 3
+        with pytest.raises(QueueFull):
+            async with turns.place("a", "more", model="busy"):
+                pass
+        async with turns.place("a", "other", model="idle") as place, place.turn("idle"):
+            with pytest.raises(QueueFull):
+                async with turns.place("a", "another", model="idle"):
+                    pass
+        for job in jobs:
+            await ended(job)
+            await passes()
+
+    run(check, Turns(4, 3, slots.get))
+
+
+def test_who_lost_its_turn_can_wait_before_it_is_known_for_what() -> None:
+    async def check(turns: Turns) -> None:
+        moves: list[int] = []
+        async with turns.place("a", "ticket", moved=moves.append) as place:
+            async with place.turn("m"):
+                pass
+            assert turns.queue.waiting == 0
+            place.wait_again()
+            await passes()
+            assert (turns.queue.waiting, turns.position("ticket"), moves) == (1, 0, [0])
+            async with place.turn("n"):
+                assert (turns.queue.running, turns.queue.waiting) == (1, 0)
+
+    run(check, Turns(1, 64))
 
 
 def test_who_finds_no_room_learns_why_and_what_to_do() -> None:

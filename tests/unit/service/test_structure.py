@@ -1,7 +1,11 @@
 """Whether an answer is JSON of the shape that was asked for."""
 
+import asyncio
 import json
+import os
+import sys
 import time
+from pathlib import Path
 
 import pytest
 from msgspec import Raw
@@ -26,14 +30,22 @@ def structure(schema: object) -> Structure:
 
 def misfit(schema: object, text: str, *, was_cut_off: bool = False) -> UpstreamError:
     with pytest.raises(UpstreamError) as caught:
-        structure(schema).check(text, was_cut_off=was_cut_off)
+        check(schema, text, was_cut_off=was_cut_off)
     return caught.value
+
+
+def check(schema: object, text: str, *, was_cut_off: bool = False) -> None:
+    asyncio.run(structure(schema).check(text, was_cut_off=was_cut_off))
+
+
+def fits(schema: object, text: str) -> bool:
+    return asyncio.run(structure(schema).fits(text))
 
 
 @pytest.mark.parametrize("text", ['{"name": "Ada"}', ' {"name":"Ada","tags":["x"]}\n'])
 def test_what_fits_passes(text: str) -> None:
-    structure(PERSON).check(text, was_cut_off=False)
-    assert structure(PERSON).fits(text)
+    check(PERSON, text)
+    assert fits(PERSON, text)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +69,7 @@ def test_what_does_not_fit_is_told_with_the_place(text: str, path: str) -> None:
     assert error.details == {"text": text, "path": path}
     assert error.hint
     assert path == "$" or path in str(error)
-    assert not structure(PERSON).fits(text)
+    assert not fits(PERSON, text)
 
 
 def test_json_that_was_cut_off_is_called_that() -> None:
@@ -95,7 +107,7 @@ def test_references_lead_nowhere_outside(uri: str) -> None:
 def test_a_reference_within_is_followed() -> None:
     schema = {"$defs": {"n": {"type": "integer"}}, "type": "array", "items": {"$ref": "#/$defs/n"}}
 
-    structure(schema).check("[1, 2]", was_cut_off=False)
+    check(schema, "[1, 2]")
     assert misfit(schema, '[1, "2"]').details["path"] == "$[1]"
 
 
@@ -109,3 +121,70 @@ def test_a_pattern_that_backtracks_for_ever_ends() -> None:
 
 def test_what_is_shown_of_an_answer_is_short() -> None:
     assert len(str(misfit(PERSON, json.dumps({"name": ["x" * 100_000]})))) < 400
+
+
+EXPRESSION = {
+    "$defs": {
+        "expression": {
+            "anyOf": [
+                {
+                    "type": "object",
+                    "properties": {
+                        "op": {"const": op},
+                        "args": {"type": "array", "items": {"$ref": "#/$defs/expression"}},
+                    },
+                    "required": ["op", "args"],
+                }
+                for op in ("add", "sub", "mul", "div")
+            ]
+        }
+    },
+    "$ref": "#/$defs/expression",
+}
+"""An ordinary recursive schema: to find what is wrong takes four times as long a level."""
+
+
+def nested(op: str, depth: int) -> object:
+    return {"op": op if depth == 0 else "div", "args": [nested(op, depth - 1)] if depth else []}
+
+
+def test_a_schema_that_takes_for_ever_does_not_hold_up_the_loop() -> None:
+    async def run() -> None:
+        slow = Structure(Raw(json.dumps(EXPRESSION).encode()), check_s=0.5)
+        checking = asyncio.ensure_future(
+            slow.check(json.dumps(nested("pow", 12)), was_cut_off=False)
+        )
+        longest_s, before = 0.0, time.monotonic()
+        while not checking.done():
+            await asyncio.sleep(0)
+            longest_s = max(longest_s, time.monotonic() - before)
+            before = time.monotonic()
+        with pytest.raises(UpstreamError, match=r"within 0\.5 s") as caught:
+            checking.result()
+        assert caught.value.details["path"] == "$"
+        assert longest_s < 0.4
+
+    asyncio.run(run())
+
+
+def test_a_deep_answer_that_fits_is_found_to_fit_soon() -> None:
+    check(EXPRESSION, json.dumps(nested("add", 12)))
+
+
+def test_a_check_that_is_cancelled_leaves_no_process(tmp_path: Path) -> None:
+    """The child says when it runs, and would run for ever."""
+    line = tmp_path / "line"
+    os.mkfifo(line)
+    endless = f"import os, time; open({str(line)!r}, 'w').write(str(os.getpid())); time.sleep(600)"
+
+    async def run() -> None:
+        slow = Structure(Raw(b"{}"), command=(sys.executable, "-c", endless))
+        checking = asyncio.ensure_future(slow.check("1", was_cut_off=False))
+        pid = int(await asyncio.to_thread(line.read_text))
+        checking.cancel()
+        await asyncio.wait({checking})
+        assert checking.cancelled()
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+    asyncio.run(run())

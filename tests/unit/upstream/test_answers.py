@@ -107,7 +107,11 @@ def test_reasoning_has_two_names(field: str) -> None:
         ({"completion_tokens": 2, "total_tokens": 5, "other": {}}, Usage(3, 2, 5)),
         ({"prompt_tokens": 3, "total_tokens": 5}, Usage(3, 2, 5)),
         ({"prompt_tokens": 3}, Usage(3, 0, 3)),
+        ({"prompt_tokens": 3.0, "completion_tokens": 2.0, "total_tokens": 5.0}, Usage(3, 2, 5)),
+        ({"prompt_tokens": 3, "completion_tokens": 2.5, "total_tokens": 5}, Usage(3, 2, 5)),
         ({"prompt_tokens": -1, "completion_tokens": "2"}, None),
+        ({"prompt_tokens": -1.0, "completion_tokens": 1e300}, None),
+        ({"prompt_tokens": True}, None),
         ({"total_tokens": 5}, None),
         ({}, None),
         (7, None),
@@ -117,6 +121,30 @@ def test_usage_may_be_partial(told: object, expected: Usage | None) -> None:
     _, answer = _read(piece("x"), piece(finish_reason="stop"), {"usage": told})
 
     assert answer.ending().usage == expected
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        ([{"type": "text", "text": "a"}, {"type": "text", "text": "b"}], "ab"),
+        (["a", {"text": "b"}], "ab"),
+        ([{"type": "image_url", "image_url": {"url": "x"}}, {"type": "text", "text": "a"}], "a"),
+        ([None, 7, [], {"type": "text"}, {"type": "text", "text": None}, "a"], "a"),
+        (["\ud83d", "\ud83d"], "\ufffd\ufffd"),
+    ],
+)
+def test_a_text_may_come_in_parts(content: object, text: str) -> None:
+    streamed, answer = _read({"choices": [{"delta": {"content": content}}]}, *END)
+    whole = _answer().whole(_whole({"role": "assistant", "content": content}))
+
+    assert [each.text for each in streamed] == [each.text for each in whole] == [text]
+    assert answer.ending()
+
+
+def test_parts_without_any_text_are_no_answer() -> None:
+    _, answer = _read({"choices": [{"delta": {"content": [{"type": "image_url"}]}}]}, *END)
+
+    assert not answer.started
 
 
 def test_half_a_surrogate_pair_is_replaced() -> None:

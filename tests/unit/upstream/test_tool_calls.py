@@ -1,5 +1,6 @@
 """What clients are told of tool calls, whatever the server numbers and names."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -119,7 +120,45 @@ def test_an_id_of_its_own_in_each_packet_begins_none() -> None:
     assert (call.id, call.function) == ("x", FunctionCall("a", "{}"))
 
 
-_TEXT = st.none() | st.sampled_from(["", "a", "b"])
+SAME_NUMBER: list[tuple[list[CallPart], list[tuple[str, str]]]] = [
+    # Calls that are whole in one part each, of other names or the same.
+    ([_part(0, None, "a", "{}"), _part(0, None, "b", "{}")], [("a", "{}"), ("b", "{}")]),
+    ([_part(0, "", "a", '{"x":1}'), _part(0, "", "a", "{}")], [("a", '{"x":1}'), ("a", "{}")]),
+    # In several, where only the first one has the name.
+    (
+        [_part(0, None, "a", "{"), _part(0, text="}"), _part(0, None, "a"), _part(0, text="{}")],
+        [("a", "{}"), ("a", "{}")],
+    ),
+    # The name comes with every part.
+    ([_part(0, None, "a", '{"x"'), _part(0, None, "a", ":1}")], [("a", '{"x":1}')]),
+    ([_part(0, None, "a", ""), _part(0, None, "a", "{}")], [("a", "{}")]),
+    ([_part(0, None, "a", '{"x":"}'), _part(0, None, "a", '"}')], [("a", '{"x":"}"}')]),
+    (
+        [_part(0, None, "a", text) for text in ("{", "}", "", "{", "}", "")],
+        [("a", "{}"), ("a", "{}")],
+    ),
+    # Ids tell what belongs together, where there are any.
+    ([_part(0, "x", "a", "{}"), _part(0, "x", "a", "")], [("a", "{}")]),
+    ([_part(0, "x", "a", "{}"), _part(0, None, "a", "{}")], [("a", "{}"), ("a", "{}")]),
+    # A half of a surrogate pair is JSON too.
+    (
+        [_part(0, None, "a", '["\\ud83d"]'), _part(0, None, "a", "{}")],
+        [("a", '["\\ud83d"]'), ("a", "{}")],
+    ),
+]
+
+
+@pytest.mark.parametrize(("parts", "calls"), SAME_NUMBER)
+def test_where_all_have_the_same_number_a_name_after_a_whole_call_begins_another(
+    parts: list[CallPart], calls: list[tuple[str, str]]
+) -> None:
+    told, whole = _told(*parts)
+
+    assert [(call.function.name, call.function.arguments) for call in whole] == calls
+    assert _joined(told) == whole
+
+
+_TEXT = st.none() | st.sampled_from(["", "a", "b", "{", "}"])
 _PARTS = st.builds(
     CallPart,
     index=st.none() | st.integers(-1, 3),

@@ -7,7 +7,11 @@ import requests
 import urllib3
 from urllib3.exceptions import MaxRetryError, NameResolutionError, ProtocolError, ProxyError
 
-from devsynthd.upstream.transport_errors import Patience, upstream_errors
+from devsynthd.upstream.chats import ANSWER_LIMIT
+from devsynthd.upstream.embeddings import VECTORS_LIMIT
+from devsynthd.upstream.failures import CHECK_BASE
+from devsynthd.upstream.lists import BODY_LIMIT, LIST_LIMIT
+from devsynthd.upstream.transport_errors import Patience, SizeLimit, too_large, upstream_errors
 from devsynthd.wire.errors import DevsynthError, ErrorCode
 
 ADDRESS = "http://models.example/v1"
@@ -63,3 +67,18 @@ def test_an_exception_becomes_an_error_with_the_address(
 def test_other_exceptions_pass() -> None:
     with pytest.raises(KeyError), upstream_errors(ADDRESS, lambda: Patience("tea", 5, "x")):
         raise KeyError
+
+
+TOO_LARGE = [
+    (ANSWER_LIMIT, "sent more than 64 MiB in one answer", "Set max_tokens, or a smaller one."),
+    (BODY_LIMIT, "sent more than 16 MiB in one answer", "The server's own log may say more."),
+    (LIST_LIMIT, "sent more than 16 MiB as its list of models", CHECK_BASE),
+    (VECTORS_LIMIT, "sent more than 64 MiB of vectors", "Send fewer texts at once."),
+]
+
+
+@pytest.mark.parametrize(("limit", "says", "hint"), TOO_LARGE)
+def test_what_is_too_large_is_told_in_a_sentence(limit: SizeLimit, says: str, hint: str) -> None:
+    error = too_large(ADDRESS, limit)
+
+    assert (str(error), error.hint) == (f"{ADDRESS} {says}", hint)

@@ -1,6 +1,8 @@
 """What counts as the vectors of some texts."""
 
 import json
+import struct
+import tracemalloc
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from devsynthd.wire.errors import (
     UpstreamError,
 )
 from devsynthd.wire.objects import Usage
+from tests.upstream.asking import numbers
 
 ADDRESS = "http://127.0.0.1:1234/v1"
 
@@ -64,19 +67,32 @@ BARE = {"data": [{"embedding": [1, 2]}, {"embedding": [3, 4]}]}
 
 
 def test_lm_studio_names_the_variant_and_counts_nothing() -> None:
-    assert _read(LMSTUDIO) == Vectors(
-        model="text-embedding-nomic-embed-text-v1.5@q4_k_m",
-        vectors=((-0.0167, 0.0284), (1.0, 2.0)),
-        usage=Usage(0, 0, 0),
-    )
+    found = _read(LMSTUDIO)
+
+    assert found.model == "text-embedding-nomic-embed-text-v1.5@q4_k_m"
+    assert numbers(found) == [(-0.0167, 0.0284), (1.0, 2.0)]
+    assert found.usage == Usage(0, 0, 0)
 
 
 def test_vllm_counts_what_it_reads() -> None:
-    assert _read(VLLM) == Vectors(model="org/base", vectors=((0.5,), (1e-9,)), usage=Usage(4, 0, 4))
+    found = _read(VLLM)
+
+    assert (found.model, numbers(found)) == ("org/base", [(0.5,), (1e-9,)])
+    assert found.usage == Usage(4, 0, 4)
 
 
 def test_only_the_vectors_are_needed() -> None:
-    assert _read(BARE) == Vectors(model=None, vectors=((1.0, 2.0), (3.0, 4.0)), usage=None)
+    found = _read(BARE)
+
+    assert (found.model, numbers(found)) == (None, [(1.0, 2.0), (3.0, 4.0)])
+    assert found.usage is None
+
+
+def test_each_vector_is_an_array_of_float64_also_where_its_numbers_are_integral() -> None:
+    found = _read({"data": [{"embedding": [1, 0.5, -0.0]}]}, 1)
+    float64 = [b"\xcb" + struct.pack(">d", number) for number in (1.0, 0.5, -0.0)]
+
+    assert [bytes(each) for each in found.vectors] == [b"\x93" + b"".join(float64)]
 
 
 @pytest.mark.parametrize(
@@ -99,7 +115,23 @@ def test_counts_may_be_partial_and_nothing_is_ever_written(
 def test_the_numbers_tell_the_order() -> None:
     data = _entries([2], [0], [1], indexes=(2, 0, 1))
 
-    assert _read({"data": data}, 3).vectors == ((0.0,), (1.0,), (2.0,))
+    assert numbers(_read({"data": data}, 3)) == [(0.0,), (1.0,), (2.0,)]
+
+
+def test_many_vectors_take_little_more_than_their_text() -> None:
+    row = ",".join(["-0.0123456789012"] * 512)
+    entries = ",".join(f'{{"embedding":[{row}],"index":{index}}}' for index in range(2000))
+    tracemalloc.start()
+    try:
+        body = f'{{"data":[{entries}]}}'.encode()
+        tracemalloc.reset_peak()
+        found = _read(body, 2000)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert len(found.vectors) == 2000
+    assert peak_bytes < 2 * len(body), f"{peak_bytes / len(body):.2f} times its size"
 
 
 ODD: list[tuple[object, str]] = [
@@ -111,14 +143,14 @@ ODD: list[tuple[object, str]] = [
     ({"data": _entries([1], [2], indexes=(0, 0))}, "their numbers"),
     ({"data": _entries([1], [2], indexes=(1, 2))}, "their numbers"),
     ({"data": _entries([1], [2], indexes=(0, None))}, "their numbers"),
-    ({"data": _entries([1], "AACAPwAAAEA=")}, "got `str`"),
+    ({"data": _entries([1], "AACAPwAAAEA=")}, "got `str` - at `$[1].embedding`"),
     ({"data": _entries([1], ["2"])}, "got `str`"),
     ({"data": _entries([1], [None])}, "got `null`"),
     ({"data": _entries([1], [True])}, "got `bool`"),
     ({"data": _entries([1], [[2]])}, "got `array`"),
     ({"data": _entries([1], {"values": [2]})}, "got `object`"),
     ({"data": [{"embedding": [1]}, {"index": 1}]}, "missing required field `embedding`"),
-    ({"data": [[1], [2]]}, "got `array`"),
+    ({"data": [[1], [2]]}, "got `array` - at `$[0]`"),
     (b'{"data":[{"embedding":[1]},{"embedding":[1e999]}]}', "out of range"),
     (b'{"data":[{"embedding":[1]},{"embedding":[NaN]}]}', ""),
 ]

@@ -1,0 +1,67 @@
+"""The child process that holds one answer against a JSON Schema, started by ``Structure``.
+
+It reads a ``Question`` from stdin and writes a ``Verdict`` to stdout, both JSON. How long it takes
+depends on the schema: recursive ones can take for ever, and in a process of its own that holds up
+nothing but the answer itself.
+
+It imports nothing of this project: it is run by its path, whatever the working directory.
+"""
+
+import resource
+import sys
+from typing import Any
+
+import msgspec
+
+MAX_CPU_S = 10
+"""The kernel ends the process after so many seconds of work, even if nobody is left who waits."""
+
+MAX_BACKTRACKS = 100_000
+"""Of a pattern; more is taken as no match."""
+
+
+class Question(msgspec.Struct, frozen=True):
+    """Whether *answer*, JSON text, satisfies *schema*."""
+
+    schema: msgspec.Raw
+    answer: msgspec.Raw
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """Where the answer does not fit, as steps from its root, and why; without a reason it fits."""
+
+    reason: str = ""
+    path: tuple[str | int, ...] = ()
+
+
+def verdict(schema: Any, answer: Any) -> Verdict:  # noqa: ANN401 - JSON is anything
+    """Return whether *answer* satisfies *schema*, which is one."""
+    import jsonschema_rs  # noqa: PLC0415 - not for the daemon, which takes the rest from here
+
+    validator = jsonschema_rs.validator_for(
+        schema,
+        retriever=refuse,
+        pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=MAX_BACKTRACKS),
+    )
+    if validator.is_valid(answer):  # much faster than to look for what is wrong
+        return Verdict()
+    error = next(iter(validator.iter_errors(answer)), None)
+    return Verdict() if error is None else Verdict(error.message, tuple(error.instance_path))
+
+
+def refuse(uri: str) -> Any:  # noqa: ANN401 - the library's signature
+    """Refuse to fetch a schema that is not part of the schema itself."""
+    raise ValueError(f"{uri} is not fetched")
+
+
+def main() -> None:
+    """Answer the question on stdin."""
+    resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_S, MAX_CPU_S))
+    question = msgspec.json.decode(sys.stdin.buffer.read(), type=Question)
+    decode = msgspec.json.decode
+    found = verdict(decode(question.schema), decode(question.answer))
+    sys.stdout.buffer.write(msgspec.json.encode(found))
+
+
+if __name__ == "__main__":
+    main()
