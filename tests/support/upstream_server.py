@@ -164,6 +164,8 @@ class UpstreamServer:
 
     async def _hang_up(self, writer: asyncio.StreamWriter) -> None:
         self._writers.discard(writer)
+        if self._stop.is_set():
+            writer.transport.abort()  # else it would wait for a client to read what was written
         writer.close()
         with contextlib.suppress(ConnectionError):
             await writer.wait_closed()
