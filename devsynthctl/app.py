@@ -1,6 +1,7 @@
 """What every command works with: the options of the root, the client, and where output goes."""
 
 import math
+import select
 import shutil
 import sys
 from collections.abc import Callable, Container, Iterable, Sequence
@@ -51,7 +52,19 @@ class App:
 
     def client(self) -> Client:
         """Return a client for this run; use it in a ``with``."""
-        return Client(self.address, timeout=self.timeout_s)
+        return Client(self.address, timeout=self.timeout_s, on_idle=self.check_reader)
+
+    def check_reader(self) -> None:
+        """Look whether somebody can still read stdout, while nothing is written to it.
+
+        Raises:
+            BrokenPipeError: It is a pipe, and whoever read it has left.
+        """
+        poller = select.poll()
+        poller.register(sys.stdout, 0)
+        told = [events for _, events in poller.poll(0)]
+        if told and told[0] & (select.POLLERR | select.POLLHUP):
+            raise BrokenPipeError
 
     def print(self, text: str) -> None:
         """Write *text*, which is clean already, to stdout."""
@@ -108,11 +121,17 @@ class App:
             show()
 
     def print_generated(self, text: str) -> None:
-        """Write a piece of a model's *text* at once: as it is, or made safe for a terminal."""
-        if text:
-            self._at_line_start = text.endswith("\n")
-            sys.stdout.write(printable(text) if self.on_terminal else text)
-            sys.stdout.flush()
+        """Write a piece of a model's *text* at once: as it is, or made safe for a terminal.
+
+        Raises:
+            BrokenPipeError: Nobody can read it; also if it is empty.
+        """
+        if not text:
+            self.check_reader()
+            return
+        self._at_line_start = text.endswith("\n")
+        sys.stdout.write(printable(text) if self.on_terminal else text)
+        sys.stdout.flush()
 
     def end_line(self) -> None:
         """End the line of generated text, if it has not ended itself."""

@@ -7,7 +7,7 @@ from typing import TypeVar
 import msgspec
 from msgspec import structs
 
-from devsynthctl.connection import Disconnected
+from devsynthctl.connection import Disconnected, HungUp
 from devsynthctl.errors import (
     BadReply,
     ConnectionLost,
@@ -73,7 +73,8 @@ class Call:
     """A request that is under way.
 
     Within its timeout (`SEND_AGAIN_S` if it has none) it is sent again when a daemon that shuts
-    down has refused it; when the daemon goes away without an answer, only if it changes nothing.
+    down has refused it, unless a chunk of its answer has come; when the daemon goes away without
+    an answer, only if it changes nothing.
 
     Args:
         link: What it is sent over.
@@ -123,6 +124,8 @@ class Call:
         while True:
             try:
                 reply = self._inbox.next(self._give_up)
+            except HungUp:
+                raise _closed() from None
             except Disconnected:
                 lost = self._lost()
                 if not isinstance(self._request, _REPEATABLE):
@@ -133,7 +136,8 @@ class Call:
                 self.cancel()
                 raise self._too_late()
             if not isinstance(reply, Error):
-                self._begun = True
+                # Being told of its place in the queue, say, it has not begun.
+                self._begun = self._begun or isinstance(reply, Chunk)
                 return reply
             self._inbox.close()
             error = error_from(reply.error)
@@ -180,6 +184,13 @@ class Call:
             f"the daemon at {self._link.address.path} did not answer in time",
             hint="is it stuck? Its log tells",
         )
+
+
+def _closed() -> ConnectionLost:
+    return ConnectionLost(
+        "the client was closed before the answer was complete",
+        hint="close it when its streams are read; a stream that is not wanted is closed by itself",
+    )
 
 
 def _body(request: Request) -> bytes:

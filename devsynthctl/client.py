@@ -7,8 +7,9 @@ from typing import Literal, Self, Unpack
 
 from msgspec import Raw, structs
 
-from devsynthctl.asking import GenerateOptions, generate_request
 from devsynthctl.call import UNSENT, Call, OnProgress, read_result
+from devsynthctl.connection import OnIdle
+from devsynthctl.generation_request import GenerateOptions, generate_request
 from devsynthctl.link import Link
 from devsynthctl.stream import Stream
 from devsynthd import __version__
@@ -54,7 +55,8 @@ class Client:
 
     To be used by one thread at a time, and not across a fork. Every method takes *timeout*, the
     seconds until the request's deadline; null takes that of the client. A request that the daemon
-    refuses because it shuts down is sent again within that time, or within 10 s.
+    refuses because it shuts down is sent again within that time, or within 10 s, unless a part of
+    its answer has come.
 
     All methods raise `DevsynthError`: a class of `devsynthd.wire.errors` for what the daemon
     tells, of `devsynthctl.errors` for what it cannot tell.
@@ -64,6 +66,8 @@ class Client:
             without being told (``DEVSYNTH_SOCKET``, else the user's runtime folder).
         timeout: Seconds until the deadline of requests that have none of their own; null: none.
         name: Name and version of the program, at most 64 characters, for the daemon's log.
+        on_idle: Called on the thread that waits, about once a second while nothing comes; what it
+            raises ends the wait, and cancels the request.
 
     Raises:
         ConfigInvalid: *address* cannot be the daemon's.
@@ -75,8 +79,9 @@ class Client:
         *,
         timeout: float | None = None,
         name: str = f"devsynthctl/{__version__}",
+        on_idle: OnIdle | None = None,
     ) -> None:
-        self._link = Link(address, name)
+        self._link = Link(address, name, on_idle)
         self._timeout_s = timeout
 
     def connect(self, wait: float = 0) -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 import time
+from collections.abc import Callable
 
 import zmq
 
@@ -18,6 +19,9 @@ SILENCE_LIMIT_S = 10.0
 
 INTERRUPTIBLE_S = 1.0
 """The longest single wait: a Ctrl-C that comes just before one is heeded after it."""
+
+OnIdle = Callable[[], None]
+"""Called after each `INTERRUPTIBLE_S` of silence; what it raises ends the wait."""
 
 _RETRY_S = 0.02
 _FLUSH_MS = 20
@@ -40,6 +44,10 @@ class Disconnected(Exception):
     """The connection has ended; nothing more will come of it."""
 
 
+class HungUp(Disconnected):
+    """It is we who ended it, while the peer was still there."""
+
+
 class Connection:
     """A DEALER socket for the life of one connection; it never reconnects by itself.
 
@@ -50,8 +58,11 @@ class Connection:
     Instead, nothing is sent once the monitor has told the end, and no second connection is made.
     """
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> None:
-        self._made = self._ended = False
+    def __init__(
+        self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, on_idle: OnIdle | None
+    ) -> None:
+        self._on_idle = on_idle
+        self._made = self._ended = self._hung_up = False
         self._socket = context.socket(zmq.DEALER)
         self._socket.linger = 0
         self._socket.set(zmq.RECONNECT_IVL, _NEVER_MS)
@@ -109,10 +120,11 @@ class Connection:
 
         Raises:
             Disconnected: The connection has ended and all that came before is read.
+            HungUp: So it has, by `close`.
         """
         while True:
             if self._socket.closed:
-                raise Disconnected
+                raise HungUp if self._hung_up else Disconnected
             try:
                 return self._socket.recv(zmq.NOBLOCK)
             except zmq.Again:
@@ -123,6 +135,7 @@ class Connection:
 
     def close(self) -> None:
         """Hang up; what was not sent yet is dropped, and what was not read."""
+        self._hung_up = not self._ended
         self._ended = True
         self._socket.disable_monitor()
         self._monitor.close()
@@ -137,6 +150,8 @@ class Connection:
                 self._read_news()
             if ready or left_s <= INTERRUPTIBLE_S:
                 return bool(ready)
+            if self._on_idle:
+                self._on_idle()
 
     def _has_ended(self) -> bool:
         """Look whether the connection has ended by now."""
@@ -159,10 +174,12 @@ def connect(
     address: Address,
     until: float | None,
     start_command: str,
+    on_idle: OnIdle | None = None,
 ) -> Connection:
     """Return a connection to the daemon at *address*, made by *until* (monotonic).
 
-    *start_command* is what a person would start that daemon with, for the error.
+    *start_command* is what a person would start that daemon with, for the error. *on_idle* is
+    called while the connection is waited for, and while anything on it is.
 
     Raises:
         DaemonUnreachable: Nobody listens there, and why.
@@ -173,7 +190,7 @@ def connect(
     limit = limit if until is None else min(limit, until)
     while True:
         if _somebody_listens(address, start_command):
-            connection = Connection(context, address.endpoint)
+            connection = Connection(context, address.endpoint, on_idle)
             try:
                 if connection.wait_until_made(limit):
                     return connection

@@ -5,21 +5,14 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import click
 
 from devsynthctl.errors import ClientError
 from devsynthd.wire.errors import Cancelled, DevsynthError
-
-# On a terminal Ctrl-C goes to both, and is for the editor. What ends the command must not leave a
-# copy behind of which nobody knows.
-ENDING = (signal.SIGTERM, signal.SIGHUP)
-
-Handler = Callable[[int, Any], Any] | int | signal.Handlers | None
 
 USUAL_EDITORS = ("sensible-editor", "vim", "nano", "vi")
 """What is tried where neither VISUAL nor EDITOR is set."""
@@ -59,28 +52,17 @@ def run_editor(command: list[str], file: Path) -> None:
             f"the editor {command[0]} cannot be started: {exc.strerror}",
             hint="name another one in the variable EDITOR",
         ) from exc
-    with _signals({signal.SIGINT: signal.SIG_IGN, **dict.fromkeys(ENDING, _interrupt)}):
+    # On a terminal Ctrl-C goes to both, and is for the editor.
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
         status = process.wait()
+    finally:
+        signal.signal(signal.SIGINT, before)
     if status == -signal.SIGINT:
         raise Cancelled("the editor was interrupted: nothing is saved")
     if status:
         how = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
         raise ClientError(f"the editor {shlex.join(command)} {how}: nothing is saved")
-
-
-def _interrupt(_number: int, _frame: object) -> None:
-    raise KeyboardInterrupt
-
-
-@contextmanager
-def _signals(handlers: Mapping[int, Handler]) -> Iterator[None]:
-    """Have signals handled by *handlers* while the block runs."""
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
@@ -91,12 +73,12 @@ def private_copy(text: bytes, name: str) -> Iterator[Path]:
 
     Raises:
         ClientError: There is no room for it.
-        Cancelled: The block was interrupted.
+        Cancelled: The block was interrupted, or the command is being ended.
     """
     file = _make_copy(text, name)
     try:
         yield file
-    except (DevsynthError, click.Abort, KeyboardInterrupt) as exc:
+    except (DevsynthError, click.Abort, KeyboardInterrupt, SystemExit) as exc:
         error = exc if isinstance(exc, DevsynthError) else Cancelled("nothing is saved")
         if file.is_file() and file.read_bytes() != text:
             kept = f"your text is kept in {file}"

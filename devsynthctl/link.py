@@ -10,7 +10,7 @@ from typing import Any
 
 import zmq
 
-from devsynthctl.connection import Connection, Disconnected, connect
+from devsynthctl.connection import Connection, Disconnected, OnIdle, connect
 from devsynthctl.errors import BadReply, ConnectionLost, DaemonUnreachable, NoAnswer
 from devsynthd.host.address import socket_address
 from devsynthd.wire.codec import DECODE_ERRORS, decode_reply
@@ -116,13 +116,18 @@ class Inbox:
 class Link:
     """Connects when there is something to send, and anew when the connection has ended."""
 
-    def __init__(self, address: str | os.PathLike[str] | None, client_name: str) -> None:
+    def __init__(
+        self,
+        address: str | os.PathLike[str] | None,
+        client_name: str,
+        on_idle: OnIdle | None = None,
+    ) -> None:
         flag = None if address is None else os.fspath(address)
         self.address = socket_address(flag, os.environ)
         self._start_command = "devsynthd"
         if flag is not None:
             self._start_command += f" --socket {shlex.quote(flag)}"
-        self.client_name = client_name
+        self.client_name, self._on_idle = client_name, on_idle
         self._ids = itertools.count(1)
         self._context: zmq.Context[Any] | None = None
         self._session: Session | None = None
@@ -161,7 +166,9 @@ class Link:
             self._session = None
         if self._session is None:
             self._context = self._context or zmq.Context()
-            connection = connect(self._context, self.address, until, self._start_command)
+            connection = connect(
+                self._context, self.address, until, self._start_command, self._on_idle
+            )
             self._session = Session(connection)
         return self._session
 

@@ -34,6 +34,15 @@ def positive_seconds(text: str) -> float:
     raise ValueError("it has to be above 0")
 
 
+def text(given: str) -> str:
+    """Return *given*, which is to be sent; an option's or an argument's type."""
+    try:
+        given.encode()
+    except UnicodeEncodeError:
+        raise ValueError("it is not UTF-8 text: check the terminal's locale") from None
+    return given
+
+
 def _set_json(ctx: click.Context, _param: click.Parameter, given: bool) -> None:  # noqa: FBT001 - click passes it so
     if given:
         ctx.ensure_object(App).as_json = True
@@ -49,7 +58,9 @@ as_json = click.option(
 )
 """The option ``--json``, taken before and after the name of a command."""
 
-system = click.option("-s", "--system", metavar="SYSTEM", help="The system message, put first.")
+system = click.option(
+    "-s", "--system", type=text, metavar="SYSTEM", help="The system message, put first."
+)
 """The option of whatever has a conversation answered."""
 
 context = click.option(

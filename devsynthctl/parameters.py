@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from devsynthctl.asking import packed
+from devsynthctl.generation_request import packed
 from devsynthd.wire.codec import DECODE_ERRORS
 from devsynthd.wire.errors import BadRequest
 from devsynthd.wire.freeform import SHAPES

@@ -3,52 +3,44 @@
 import errno
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import msgspec
 
-from devsynthd.wire.errors import BadRequest, ConfigInvalid
+from devsynthd.wire.errors import BadRequest
 from devsynthd.wire.limits import MAX_BODY_BYTES
 from devsynthd.wire.requests import Message
 
-_SETTINGS = {
-    "model": "llm_model",
-    "max_tokens": "llm_max_tokens",
-    "temperature": "llm_temperature",
-}
-"""The settings that stand in for fields of a generation."""
 
-
-def piped_text(*, raw: bool = False) -> str:
+def piped_text(unreadable_hint: str, *, raw: bool = False) -> str:
     """Return what stands in standard input, empty if that is a terminal or closed.
 
-    *raw*: to the letter, else without the newlines at its end.
+    *unreadable_hint* says what to do where it cannot be read. *raw*: to the letter, else without
+    the newlines at its end.
 
     Raises:
         BadRequest: See `read_text`.
     """
     if sys.stdin is None or sys.stdin.isatty():
         return ""
-    text = read_text(sys.stdin.buffer, "stdin")
+    text = read_text(sys.stdin.buffer, "stdin", unreadable_hint)
     return text if raw else text.rstrip("\r\n")
 
 
-def read_text(stream: BinaryIO, name: str) -> str:
-    """Return the text in *stream*.
+def read_text(stream: BinaryIO, name: str, unreadable_hint: str) -> str:
+    """Return the text in *stream*, which errors call *name*.
 
     Raises:
-        BadRequest: It is not UTF-8, or longer than a request may be.
+        BadRequest: It cannot be read, is not UTF-8, or is longer than a request may be.
     """
     try:
         body = stream.read(MAX_BODY_BYTES + 1)
     except OSError as exc:
         if exc.errno == errno.EBADF:  # open for writing only, as nohup leaves it
             return ""
-        raise BadRequest(
-            f"{name} cannot be read: {exc.strerror}", hint="do not read it: --no-stdin"
-        ) from exc
+        raise BadRequest(f"{name} cannot be read: {exc.strerror}", hint=unreadable_hint) from exc
     if len(body) > MAX_BODY_BYTES:
         raise BadRequest(
             f"{name} has more than {MAX_BODY_BYTES} bytes, more than a request may have",
@@ -64,40 +56,16 @@ def read_text(stream: BinaryIO, name: str) -> str:
 
 
 def whole_prompt(words: Iterable[str], piped: str) -> str | None:
-    """Return the prompt that *words* and *piped* make, null if both are blank.
-
-    Raises:
-        BadRequest: A word has bytes that are not UTF-8.
-    """
-    typed = " ".join(words)
-    check_text(typed, "the prompt")
-    parts = [part for part in (typed, piped) if part.strip()]
+    """Return the prompt that *words* and *piped* make, null if both are blank."""
+    parts = [part for part in (" ".join(words), piped) if part.strip()]
     return "\n\n".join(parts) or None
 
 
 def raw_prompt(words: Iterable[str], piped: str) -> str | None:
-    """Return the prompt that is to be gone on with, to the letter; null if there is none.
-
-    Raises:
-        BadRequest: A word has bytes that are not UTF-8.
-    """
+    """Return the prompt that is to be gone on with, to the letter; null if there is none."""
     words = [*words]
-    typed = " ".join(words)
-    check_text(typed, "the prompt")
-    parts = [part for part in (typed, piped) if part]
+    parts = [part for part in (" ".join(words), piped) if part]
     return "\n\n".join(parts) if words or parts else None
-
-
-def check_text(text: str, name: str) -> None:
-    """Check that *text*, words of the command line, is text.
-
-    Raises:
-        BadRequest: It has bytes that are not UTF-8.
-    """
-    try:
-        text.encode()
-    except UnicodeEncodeError as exc:
-        raise BadRequest(f"{name} is not UTF-8 text", hint="check the terminal's locale") from exc
 
 
 def read_messages(path: Path) -> list[Message]:
@@ -135,7 +103,7 @@ def read_schema(given: str) -> dict[str, Any]:
 def _read_json(path: Path, hint: str) -> object:
     try:
         with path.open("rb") as file:
-            text = read_text(file, str(path))
+            text = read_text(file, str(path), hint)
     except OSError as exc:
         raise BadRequest(f"{path}: {exc.strerror}", hint=hint) from exc
     return _json_value(text, str(path), hint)
@@ -150,35 +118,5 @@ def _json_value(text: str, name: str, hint: str) -> object:
         ) from exc
     except RecursionError as exc:
         raise BadRequest(f"{name} is nested too deeply", hint=hint) from exc
-
-
-def fields_of_environment(environ: Mapping[str, str], given: Iterable[str]) -> dict[str, Any]:
-    """Return the fields of a generation that *environ* sets, but for those *given* already.
-
-    The daemon has an environment of its own; this is the one of who asks.
-
-    Raises:
-        ConfigInvalid: A value is not allowed; it names the variable.
-    """
-    # Slow to import, so only for those who ask for a generation.
-    from devsynthd.settings.schema import BY_KEY  # noqa: PLC0415 - see above
-    from devsynthd.settings.values import (  # noqa: PLC0415 - see above
-        NotAllowed,
-        parse_value,
-        refusal,
-    )
-
-    fields: dict[str, Any] = {}
-    for field, key in _SETTINGS.items():
-        setting = BY_KEY[key]
-        text = environ.get(setting.env)
-        if not text or field in given:
-            continue
-        try:
-            fields[field] = parse_value(setting, text)
-        except NotAllowed as exc:
-            raise ConfigInvalid(
-                refusal(setting, setting.env, text, exc),
-                hint=f"correct it, or clear it with `unset {setting.env}`",
-            ) from exc
-    return fields
+    except ValueError as exc:  # Python reads integers up to a limit only
+        raise BadRequest(f"{name} has a number with too many digits", hint=hint) from exc

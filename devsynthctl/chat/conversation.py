@@ -15,6 +15,33 @@ class Turn(NamedTuple):
     answer: str
 
 
+class Question(NamedTuple):
+    """A message that is to be answered.
+
+    *before* is what is said before it, *otherwise* the conversation if no answer comes.
+    """
+
+    message: str
+    before: "Conversation"
+    otherwise: "Conversation"
+
+    def sent(self) -> list[Message]:
+        """Return the messages to send, without the system message."""
+        said = [
+            Message(role, text)
+            for turn in self.before.turns
+            for role, text in zip(("user", "assistant"), turn, strict=True)
+        ]
+        return [*self.before.context, *said, Message("user", self.message)]
+
+    def answered(self, answer: str) -> "Conversation":
+        """Return the conversation with *answer*, whole or stopped; a blank one counts as none."""
+        if not answer.strip():
+            return self.otherwise
+        turns = (*self.before.turns, Turn(self.message, answer))
+        return replace(self.before, turns=turns, unanswered=None)
+
+
 class Conversation(Struct, frozen=True, kw_only=True):
     """A conversation; whatever happens in it makes another one.
 
@@ -27,35 +54,22 @@ class Conversation(Struct, frozen=True, kw_only=True):
     turns: tuple[Turn, ...] = ()
     unanswered: str | None = None
 
-    def asking(self, message: str) -> list[Message]:
-        """Return what is sent to have *message* answered, without the system message."""
-        said = [
-            Message(role, text)
-            for turn in self.turns
-            for role, text in zip(("user", "assistant"), turn, strict=True)
-        ]
-        return [*self.context, *said, Message("user", message)]
+    def asked(self, message: str) -> Question:
+        """Return the question that *message* is."""
+        return Question(message, before=self, otherwise=replace(self, unanswered=message))
 
-    def answered(self, message: str, answer: str) -> "Conversation":
-        """Return it with *answer*, whole or stopped; a blank one counts as none."""
-        if not answer.strip():
-            return self.failed(message)
-        return replace(self, turns=(*self.turns, Turn(message, answer)), unanswered=None)
+    def again(self) -> Question | None:
+        """Return the last question once more; null if there is none.
 
-    def failed(self, message: str) -> "Conversation":
-        """Return it after *message* got no answer to go on from."""
-        return replace(self, unanswered=message)
-
-    def again(self) -> "tuple[Conversation, str] | None":
-        """Return it without its last answer, and the message to send again; null if there is none.
-
-        A message without an answer comes before one with an answer.
+        A message without an answer comes before one with an answer, which stays until another
+        answer has come.
         """
         if self.unanswered is not None:
-            return self, self.unanswered
+            return self.asked(self.unanswered)
         if not self.turns:
             return None
-        return replace(self, turns=self.turns[:-1]), self.turns[-1].message
+        before = replace(self, turns=self.turns[:-1])
+        return Question(self.turns[-1].message, before, otherwise=self)
 
     def cleared(self) -> "Conversation":
         """Return it as it began; what is unanswered, perhaps for its length, can be sent again."""

@@ -8,7 +8,7 @@ import click
 
 from devsynthctl.app import App
 from devsynthctl.chat.choosing import named, overview
-from devsynthctl.chat.conversation import Conversation
+from devsynthctl.chat.conversation import Conversation, Question
 from devsynthctl.chat.entries import HELP, Say, read_entry
 from devsynthctl.chat.source import Source
 from devsynthctl.client import Client
@@ -86,7 +86,7 @@ class Session:
         elif (entry := read_entry(entered)) is None:
             pass
         elif isinstance(entry, Say):
-            self._ask(entry.text)
+            self._ask(self._conversation.asked(entry.text))
         else:
             self._obey(entry.name, entry.value)
 
@@ -138,27 +138,26 @@ class Session:
             self._tell(self._conversation.system or "no system message")
 
     def _ask_again(self) -> None:
-        if (again := self._conversation.again()) is None:
+        if (question := self._conversation.again()) is None:
             raise BadRequest("there is nothing to ask again", hint="enter a message first")
-        self._conversation, message = again
-        self._ask(message)
+        self._ask(question)
 
     # A turn ----------------------------------------------------------------------------------
 
-    def _ask(self, message: str) -> None:
-        """Have *message* answered; whatever comes of it, the conversation knows."""
-        before, came = self._conversation, list[str]()
-        self._conversation = before.failed(message)
+    def _ask(self, question: Question) -> None:
+        """Have *question* answered; whatever comes of it, the conversation knows."""
+        came: list[str] = []
+        self._conversation = question.otherwise
         try:
-            completion = self._stream(before, message, came)
+            completion = self._stream(question, came)
         except KeyboardInterrupt:
-            self._conversation = before.answered(message, "".join(came))
+            self._conversation = question.answered("".join(came))
             raise
         except ContextOverflow as exc:
             hint = "/clear starts anew, and /retry sends the message again then"
             exc.hint = f"{exc.hint}; {hint}" if exc.hint else hint
             raise
-        self._conversation = before.answered(message, completion.text)
+        self._conversation = question.answered(completion.text)
         self._app.end_line()
         sys.stdout.flush()  # who reads a pipe waits for it
         self._tell_who(completion.model)
@@ -166,13 +165,13 @@ class Session:
         if not completion.text.strip():
             self._app.note("the answer has no text")
 
-    def _stream(self, before: Conversation, message: str, came: list[str]) -> Completion:
-        """Write the answer to *message* as it comes, and add each piece to *came*."""
+    def _stream(self, question: Question, came: list[str]) -> Completion:
+        """Write the answer to *question* as it comes, and add each piece to *came*."""
         with (
             self._app.waiting(self._model) as waiting,
             self._client.stream(
-                messages=before.asking(message),
-                system=before.system,
+                messages=question.sent(),
+                system=question.before.system,
                 model=self._model,
                 on_progress=waiting.tell if waiting else None,
                 **self._limits,

@@ -1,12 +1,13 @@
 """The prompt of a chat on a terminal. Slow to import: only where somebody types."""
 
+import asyncio
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
 from prompt_toolkit import PromptSession
-from prompt_toolkit.application import create_app_session
+from prompt_toolkit.application import create_app_session, get_app_or_none
 from prompt_toolkit.completion import CompleteEvent, Completer, Completion
 from prompt_toolkit.document import Document
 from prompt_toolkit.history import InMemoryHistory
@@ -17,6 +18,7 @@ from prompt_toolkit.utils import is_dumb_terminal
 
 from devsynthctl.chat.entries import COMMANDS
 from devsynthctl.chat.history import History
+from devsynthctl.ending import SIGNALS
 
 ModelIds = Callable[[], Iterable[str]]
 """Returns what can be put after ``/model``; asked when somebody wants it completed."""
@@ -61,7 +63,7 @@ class Prompt:
         sys.stdout.flush()
         while True:
             try:
-                with _ctrl_c_as_key():
+                with _ctrl_c_as_key(), _left_before_the_end():
                     text = self._prompt.prompt(handle_sigint=False)
             except EOFError:
                 return None
@@ -109,6 +111,39 @@ def _ctrl_c_as_key() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _left_before_the_end() -> Iterator[None]:
+    """Have a signal that ends the command leave the prompt first, which gives the terminal back.
+
+    What a handler raises in the middle of an event loop may be lost in it.
+    """
+    came: list[int] = []
+
+    def leave(number: int, _frame: object) -> None:
+        came.append(number)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            raise EOFError from None  # the prompt is being made: nothing is in the way
+        loop.call_soon_threadsafe(_leave)
+
+    heeded = [each for each in SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, leave) for number in heeded}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+        if came:
+            signal.raise_signal(came[0])
+
+
+def _leave() -> None:
+    app = get_app_or_none()
+    if app and app.future and not app.future.done():
+        app.exit(exception=EOFError)
 
 
 def _keys() -> KeyBindings:

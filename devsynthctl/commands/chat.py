@@ -13,7 +13,8 @@ from devsynthctl.chat.conversation import Conversation
 from devsynthctl.chat.session import Session
 from devsynthctl.chat.source import Source, piped_lines
 from devsynthctl.client import Client
-from devsynthctl.prompt import fields_of_environment, read_messages
+from devsynthctl.environment import fields_of_environment
+from devsynthctl.prompt import read_messages
 from devsynthd.wire.errors import DevsynthError
 
 _NO_JSON = "chat has no --json: a program asks with `generate --json`"

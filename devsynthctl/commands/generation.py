@@ -7,14 +7,14 @@ from typing import Any
 import click
 from msgspec import Raw
 
-from devsynthctl import options
+from devsynthctl import exits, options
 from devsynthctl.app import App
-from devsynthctl.asking import generate_request
 from devsynthctl.call import read_result
+from devsynthctl.environment import fields_of_environment
+from devsynthctl.generation_request import generate_request
 from devsynthctl.images import message_with_images
 from devsynthctl.parameters import generate_fields
 from devsynthctl.prompt import (
-    fields_of_environment,
     piped_text,
     raw_prompt,
     read_messages,
@@ -22,6 +22,7 @@ from devsynthctl.prompt import (
     whole_prompt,
 )
 from devsynthctl.render.as_json import json_line
+from devsynthctl.render.text import printable
 from devsynthd.wire.errors import DevsynthError
 from devsynthd.wire.requests import Generate
 from devsynthd.wire.results import Completion
@@ -32,7 +33,7 @@ _NOTHING_ASKED = (
 
 
 @click.command(cls=options.TextCommand)
-@click.argument("prompt", nargs=-1)
+@click.argument("prompt", nargs=-1, type=options.text)
 @options.setting_option("-m", "--model", key="llm_model", metavar="MODEL")
 @options.system
 @options.context
@@ -40,6 +41,7 @@ _NOTHING_ASKED = (
     "-o",
     "--option",
     "parameters",
+    type=options.text,
     multiple=True,
     metavar="KEY=VALUE",
     help="A further parameter: top_p, top_k, min_p, seed, stop, repeat_penalty, presence_penalty, "
@@ -51,7 +53,8 @@ _NOTHING_ASKED = (
 @click.option(
     "--schema",
     metavar="FILE",
-    help="A JSON Schema that the answer is to satisfy: a file, or JSON that starts with {.",
+    help="A JSON Schema that the answer is to satisfy: a file, or JSON that starts with {. The "
+    "answer is written when it is complete and does so.",
 )
 @click.option(
     "--image",
@@ -63,7 +66,10 @@ _NOTHING_ASKED = (
 )
 @click.option("--raw", is_flag=True, help="Go on with the prompt as it is, without chat template.")
 @click.option(
-    "--suffix", metavar="TEXT", help="Fill the gap between the prompt and TEXT; implies --raw."
+    "--suffix",
+    type=options.text,
+    metavar="TEXT",
+    help="Fill the gap between the prompt and TEXT; implies --raw.",
 )
 @click.option("--no-stream", is_flag=True, help="Write the answer when it is complete.")
 @click.option("-n", "--no-stdin", is_flag=True, help="Do not read standard input.")
@@ -106,7 +112,7 @@ def generate(
     given["messages"] = read_messages(context) if context else []
     if schema is not None:
         given["schema"] = read_schema(schema)
-    piped = "" if no_stdin else piped_text(raw=raw)
+    piped = "" if no_stdin else piped_text("do not read it: --no-stdin", raw=raw)
     text = raw_prompt(prompt, piped) if raw else whole_prompt(prompt, piped)
     if images:
         if text is None:
@@ -117,8 +123,12 @@ def generate(
         text = ""  # the gap is at the start
     if text is None and not given["messages"]:
         raise click.UsageError(_NOTHING_ASKED)
-    whole = no_stream or app.as_json
-    _show(app, _answer(app, generate_request(text, stream=not whole, **given)), whole=whole)
+    streams = not (no_stream or app.as_json)
+    request = generate_request(text, stream=streams, **given)
+    if schema is None:
+        _show(app, _answer(app, request), whole=not streams)
+    else:
+        _show(app, _checked_answer(app, request), whole=True)
 
 
 def _check_raw(given: dict[str, Any], others: dict[str, object]) -> None:
@@ -138,23 +148,39 @@ def _check_raw(given: dict[str, Any], others: dict[str, object]) -> None:
 
 def _answer(app: App, request: Generate) -> Raw:
     """Return the result of *request*; what is streamed of it is written as it comes."""
+    try:
+        return _asked(app, request, held_back=False)
+    except DevsynthError as exc:
+        if not (request.stream or app.as_json):  # what came of the answer was worked for
+            app.print_generated(str(exc.details.get("text") or ""))
+        raise
+
+
+def _checked_answer(app: App, request: Generate) -> Raw:
+    """Return the result of *request*, of which nothing is written before it is known to be good."""
+    try:
+        return _asked(app, request, held_back=True)
+    except DevsynthError as exc:
+        app.fail(exc)
+        came = str(exc.details.get("text") or "")
+        if came and not app.as_json:
+            app.note("this is what came of the answer:")
+            click.echo(printable(came), err=True)
+        raise click.exceptions.Exit(exits.exit_status(exc.code)) from exc
+
+
+def _asked(app: App, request: Generate, *, held_back: bool) -> Raw:
+    """Return the result of *request*; what is streamed is written at once, or *held_back*."""
     with app.client() as client, app.waiting(request.model) as waiting:
         on_progress = waiting.tell if waiting else None
-        if request.stream:
-            with client.open(request, on_progress=on_progress) as stream:
-                for chunk in stream:
-                    if waiting:
-                        waiting.pass_on(chunk)
-                    app.print_generated(chunk.text)
-            return stream.raw
-        try:
+        if not request.stream:
             return client.ask(request, on_progress=on_progress)
-        except DevsynthError as exc:
-            if waiting:
-                waiting.end()
-            if not app.as_json:  # what came of the answer was worked for
-                app.print_generated(str(exc.details.get("text") or ""))
-            raise
+        with client.open(request, on_progress=on_progress) as stream:
+            for chunk in stream:
+                if waiting:
+                    waiting.pass_on(chunk, held_back=held_back)
+                app.print_generated("" if held_back else chunk.text)
+        return stream.raw
 
 
 def _show(app: App, result: Raw, *, whole: bool) -> None:
@@ -171,5 +197,8 @@ def _show(app: App, result: Raw, *, whole: bool) -> None:
                 json_line({"id": call.id, "name": function.name, "arguments": function.arguments})
             )
         app.warn(completion.warnings)
+        if not (completion.text.strip() or completion.tool_calls):
+            reasoned = ", only reasoning: --json shows it" if completion.reasoning else ""
+            app.note(f"the answer has no text{reasoned}")
 
     app.answer(result, show)

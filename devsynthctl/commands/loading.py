@@ -5,7 +5,7 @@ from msgspec import Raw
 
 from devsynthctl.app import App
 from devsynthctl.call import UNSENT, read_result
-from devsynthctl.options import as_json
+from devsynthctl.options import as_json, text
 from devsynthctl.render.loading import downloaded, loaded, unloaded
 from devsynthd.wire.errors import Cancelled
 from devsynthd.wire.requests import Download, Load, Unload
@@ -13,7 +13,7 @@ from devsynthd.wire.results import DownloadOutcome, LoadOutcome, UnloadOutcome
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", type=text)
 @click.option(
     "--context-length",
     type=click.IntRange(min=1),
@@ -33,7 +33,7 @@ def load(app: App, *, model: str, context_length: int | None) -> None:
 
 
 @click.command()
-@click.argument("model")
+@click.argument("model", type=text)
 @as_json
 @click.pass_obj
 def unload(app: App, *, model: str) -> None:
@@ -47,8 +47,13 @@ def unload(app: App, *, model: str) -> None:
 
 
 @click.command()
-@click.argument("model")
-@click.option("--quantization", metavar="Q", help="Which variant, as Q4_K_M; else LM Studio's own.")
+@click.argument("model", type=text)
+@click.option(
+    "--quantization",
+    type=text,
+    metavar="Q",
+    help="Which variant, as Q4_K_M; else LM Studio's own.",
+)
 @as_json
 @click.pass_obj
 def download(app: App, *, model: str, quantization: str | None) -> None:

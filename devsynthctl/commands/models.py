@@ -8,7 +8,7 @@ from devsynthctl.app import App
 from devsynthctl.call import UNSENT, read_result
 from devsynthctl.client import Client
 from devsynthctl.errors import error_from
-from devsynthctl.options import as_json
+from devsynthctl.options import as_json, text
 from devsynthctl.render.models import COLUMNS, NAME_COLUMNS, chat_models, choice, menu, row
 from devsynthctl.render.text import cell, printable
 from devsynthd.wire.errors import DevsynthError, NoModel
@@ -52,7 +52,7 @@ def models(
 
 
 @click.command()
-@click.argument("model", required=False)
+@click.argument("model", type=text, required=False)
 @click.option("--auto", is_flag=True, help="Let the daemon choose, a loaded model first.")
 @click.option("--force", is_flag=True, help="Take MODEL even if the upstream does not list it.")
 @click.option("--no-persist", is_flag=True, help="Only until the daemon ends; do not write it.")

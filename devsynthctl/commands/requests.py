@@ -72,7 +72,7 @@ def cancel(ctx: click.Context, *, number: int | None, every: bool) -> None:
                 if not app.as_json:
                     app.print(cancelled(info))
     if app.as_json:
-        app.print(json_line({"cancelled": done}))
+        app.print(json_line({"cancelled": done if every else bool(done)}))
     elif not done:
         app.note(_IDLE if every else f"there is no request {number}: devsynthctl ps lists them")
     if not (done or every):

@@ -59,10 +59,16 @@ class Waiting:
         """Say how far the request is."""
         self._entitle(stage(progress, self._model))
 
-    def pass_on(self, chunk: Chunk) -> None:
-        """Wipe it off before the first text of an answer; of what is not written yet, say that."""
+    def pass_on(self, chunk: Chunk, *, held_back: bool = False) -> None:
+        """Wipe it off before the first text of an answer; of what is not written yet, say that.
+
+        *held_back*: text is not written yet either.
+        """
         if chunk.text:
-            self.end()
+            if held_back:
+                self._entitle("answering")
+            else:
+                self.end()
         elif chunk.reasoning:
             self._entitle("thinking")
         elif chunk.tool_calls:

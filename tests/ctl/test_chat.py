@@ -1,6 +1,7 @@
 """``devsynthctl chat`` in a pipe: a message a line, an answer each."""
 
 import json
+import os
 import signal
 import subprocess
 from pathlib import Path
@@ -134,6 +135,14 @@ def test_an_answer_without_text_is_told_and_not_sent_back(run: Run, socket_path:
     assert process.stderr == "devsynthctl: the answer has no text\n"
 
 
+def test_an_answer_stays_until_there_is_another_one(run: Run, socket_path: Path) -> None:
+    with FakeDaemon(socket_path, answering("one", "", "two", "three")) as daemon:
+        process = run("chat", "-m", "m", stdin="a\n/retry\nb\n/retry\n")
+        asked = [said(daemon.seen.get()) for _ in range(4)]
+    assert process.stdout == "one\ntwo\nthree\n"
+    assert asked == [["a"], ["a"], ["a", "one", "b"], ["a", "one", "b"]]
+
+
 # Errors ----------------------------------------------------------------------------------------
 
 
@@ -183,6 +192,7 @@ def test_json_is_for_generate(run: Run, args: list[str]) -> None:
     [
         (["-c", "/no/such/file"], "/no/such/file"),
         (["extra"], "extra"),
+        (["-s", os.fsdecode(b"\xff")], "not UTF-8 text"),
     ],
 )
 def test_wrong_options_are_told_before_anything_is_asked(

@@ -142,6 +142,8 @@ def test_a_timeout_is_passed_on(run: Run, socket_path: Path) -> None:
         (["select"], "which model?"),
         (["select", "a", "--auto"], "not both"),
         (["load"], "MODEL"),
+        (["load", b"\xff".decode(errors="surrogateescape")], "not UTF-8"),
+        (["select", b"\xff".decode(errors="surrogateescape")], "not UTF-8"),
         (["load", "a", "--context-length", "0"], "--context-length"),
         (["modles"], "modles"),
         (["models", "--kind", "big"], "--kind"),
@@ -247,7 +249,6 @@ def streaming(*texts: str, **fields: object) -> Script:
         (["Yes", ", it is"], "Yes, it is\n"),
         (["It ends\n", "\n"], "It ends\n\n"),
         (["\x1b[1m", "tab\t", "cr\r\n", "é\u202e"], "\x1b[1mtab\tcr\r\né\u202e\n"),
-        ([], ""),
     ],
 )
 @pytest.mark.parametrize("option", [[], ["--no-stream"]])

@@ -14,6 +14,7 @@ from devsynthctl.connection import Disconnected
 from devsynthctl.link import Link
 from devsynthd.wire.codec import encode
 from devsynthd.wire.errors import ConfigInvalid, Forbidden, ShuttingDown
+from devsynthd.wire.replies import Progress
 from devsynthd.wire.requests import Select
 from tests.support.fake_daemon import FakeDaemon
 from tests.support.replies import PONG, SELECTED, STATUS, completion, models
@@ -284,6 +285,106 @@ def test_a_stream_that_a_draining_daemon_refused_goes_to_the_next_one(socket_pat
 
     with FakeDaemon(socket_path, script), Client(socket_path) as ctl:
         assert [chunk.text for chunk in ctl.stream("hi")] == ["Yes."]
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_what_waited_in_the_queue_of_a_daemon_that_ends_goes_to_the_next_one(
+    socket_path: Path, *, streams: bool
+) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        request = daemon.receive()
+        daemon.progress(request, "queued", position=1)
+        daemon.error(request, "shutting_down")
+        daemon.hang_up()
+        daemon.listen()
+        request = daemon.receive()
+        daemon.progress(request, "waiting")
+        if streams:
+            daemon.chunk(request, 0, "Yes.")
+        daemon.result(request, completion("Yes."))
+
+    told: list[str] = []
+
+    def on_progress(progress: Progress) -> None:
+        told.append(progress.state)
+
+    with FakeDaemon(socket_path, script), Client(socket_path) as ctl:
+        if streams:
+            chunks = ctl.stream("hi", on_progress=on_progress)
+            assert [chunk.text for chunk in chunks] == ["Yes."]
+        else:
+            assert ctl.generate("hi", on_progress=on_progress).text == "Yes."
+    assert told == ["queued", "waiting"]
+
+
+def test_an_answer_that_has_begun_is_not_asked_for_again(socket_path: Path) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        request = daemon.receive()
+        daemon.progress(request, "queued", position=1)
+        daemon.chunk(request, 0, "half an ")
+        daemon.error(request, "shutting_down")
+
+    with FakeDaemon(socket_path, script) as daemon, Client(socket_path) as ctl:
+        with pytest.raises(ShuttingDown) as caught:
+            list(ctl.stream("hi", on_progress=lambda _: None))
+        assert caught.value.details["text"] == "half an "
+        daemon.seen.get()
+        assert daemon.seen.empty()
+
+
+def test_a_client_that_was_closed_says_so_where_its_stream_is_read_on(socket_path: Path) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        request = daemon.receive()
+        daemon.chunk(request, 0, "half an ")
+        daemon.wait_until_cancelled(request)
+
+    with FakeDaemon(socket_path, script), Client(socket_path) as ctl:
+        stream = ctl.stream("hi")
+        assert next(stream).text == "half an "
+        ctl.close()
+        with pytest.raises(ConnectionLost, match="the client was closed") as caught:
+            next(stream)
+    assert caught.value.details["text"] == "half an "
+
+
+def test_a_daemon_that_went_away_before_the_client_was_closed_is_told_as_that(
+    socket_path: Path,
+) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        daemon.chunk(daemon.receive(), 0, "half an ")
+        daemon.hang_up()
+        daemon.listen()
+        daemon.serve({"ping": PONG})
+
+    with FakeDaemon(socket_path, script), Client(socket_path) as ctl:
+        stream = ctl.stream("hi")
+        assert next(stream).text == "half an "
+        assert ctl.ping().pid == 4321  # of the next daemon
+        with pytest.raises(ConnectionLost, match="went away"):
+            next(stream)
+
+
+class Enough(Exception):
+    """What a program raises that no longer wants to wait."""
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_a_program_can_stop_waiting_while_nothing_comes(
+    socket_path: Path, *, streams: bool
+) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        daemon.wait_until_cancelled(daemon.receive())
+
+    def on_idle() -> None:
+        raise Enough
+
+    with FakeDaemon(socket_path, script), Client(socket_path, on_idle=on_idle) as ctl:
+        if streams:
+            with ctl.stream("hi") as stream, pytest.raises(Enough):
+                next(stream)
+        else:
+            with pytest.raises(Enough):
+                ctl.generate("hi")
 
 
 def test_a_daemon_that_drains_on_is_given_up_at_the_timeout(socket_path: Path) -> None:

@@ -56,7 +56,11 @@ def test_nothing_is_not_embedded(run: Run, args: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("args", "told"),
-    [([os.fsdecode(b"\xff")], "is not UTF-8 text"), (["--modle", "x"], "no such option: --modle")],
+    [
+        ([os.fsdecode(b"\xff")], "is not UTF-8 text"),
+        (["x", "-m", os.fsdecode(b"\xff")], "is not UTF-8 text"),
+        (["--modle", "x"], "no such option: --modle"),
+    ],
 )
 def test_what_is_no_text_is_refused(run: Run, args: list[str], told: str) -> None:
     process = run("embed", *args)

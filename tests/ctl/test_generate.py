@@ -1,6 +1,7 @@
 """``generate``: its options, what it refuses, and what it writes."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,9 @@ from tests.ctl.conftest import Run
 from tests.support.fake_daemon import FakeDaemon, Script
 from tests.support.replies import completion
 
+NO_TEXT = os.fsdecode(b"\xff")
+"""A word of the command line that is not UTF-8."""
+MANY_DIGITS = "9" * 5000
 PNG = b"\x89PNG\r\n\x1a\nrest"
 CALLS = [
     {"id": "a", "type": "function", "function": {"name": "now", "arguments": '{"zone":"é\x9b"}'}},
@@ -18,7 +22,7 @@ CALLS = [
 
 
 def answering(**fields: object) -> Script:
-    return lambda daemon: daemon.serve({"generate": completion("") | fields})
+    return lambda daemon: daemon.serve({"generate": completion("Yes.") | fields})
 
 
 @pytest.fixture
@@ -29,6 +33,7 @@ def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     Path("chat.json").write_text('[{"role": "user", "content": "I am Ada."}]')
     Path("cat.png").write_bytes(PNG)
     Path("not.png").write_bytes(b"text")
+    Path("digits.json").write_text(f"[{MANY_DIGITS}]")
     Path("broken.json").write_text('{"type":\n "object"')
     return tmp_path
 
@@ -108,17 +113,31 @@ def test_a_raw_prompt_is_read_from_stdin_to_the_letter(run: Run, socket_path: Pa
         (["hi", "--raw", "--schema", "schema.json"], "cannot go with --schema"),
         (["hi", "--raw", "--image", "cat.png"], "cannot go with --image"),
         (["hi", "--raw", "-o", "tools=[]"], "cannot go with -o tools"),
+        (["hi", "-o", f"top_p={NO_TEXT}"], "not UTF-8 text"),
+        (["hi", "-o", f"tool_choice={NO_TEXT}"], "not UTF-8 text"),
+        (["hi", "-o", f'tool_choice={{"type": "{NO_TEXT}"}}'], "not UTF-8 text"),
+        (["hi", "-o", f"stop={NO_TEXT}"], "not UTF-8 text"),
+        (["hi", "-o", NO_TEXT], "not UTF-8 text"),
+        (["hi", "-s", NO_TEXT], "not UTF-8 text"),
+        (["hi", "-m", NO_TEXT], "--model = '\\udcff' is not allowed"),
+        (["hi", "--suffix", NO_TEXT], "not UTF-8 text"),
+        (["hi", "--schema", f'{{"title": "{NO_TEXT}"}}'], "`schema` cannot be sent"),
+        (["hi", "--schema", f'{{"maximum": {MANY_DIGITS}}}'], "number with too many digits"),
+        (["hi", "-c", "digits.json"], "digits.json has a number with too many digits"),
+        (["hi", "-o", f"seed={MANY_DIGITS}"], "-o seed"),
+        (["hi", "-o", f"tools=[{MANY_DIGITS}]"], "-o tools"),
         (["hi", "-wh"], "no such option: -w"),
         (["-wh"], "no such option: -w"),
         (["hi", "-nwh"], "no such option: -w"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+    ids=lambda value: ascii(" ".join(value))[:60] if isinstance(value, list) else "",
 )
 @pytest.mark.usefixtures("files")
 def test_what_cannot_be_asked_is_wrong_usage(run: Run, args: list[str], told: str) -> None:
     process = run("generate", *args)
     assert (process.returncode, process.stdout) == (2, "")
     assert told in process.stderr
+    assert "Traceback" not in process.stderr
 
 
 @pytest.mark.parametrize("args", [["-h"], ["hi", "-nh"], ["hi", "--help"], ["-o", "x=1", "-h"]])
@@ -166,6 +185,26 @@ def test_reasoning_is_not_written_but_in_json(run: Run, socket_path: Path) -> No
 
 
 @pytest.mark.parametrize("option", [[], ["--no-stream"]])
+@pytest.mark.parametrize(
+    ("reasoning", "told"),
+    [(None, ""), ("hm", ", only reasoning: --json shows it")],
+)
+def test_an_answer_without_text_is_told(
+    run: Run, socket_path: Path, option: list[str], reasoning: str | None, told: str
+) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        request = daemon.receive()
+        if request["stream"] and reasoning:
+            daemon.chunk(request, 0, "", reasoning=reasoning)
+        daemon.result(request, completion("", reasoning=reasoning))
+
+    with FakeDaemon(socket_path, script):
+        process = run("generate", "hi", *option)
+    assert (process.returncode, process.stdout) == (0, "")
+    assert process.stderr == f"devsynthctl: the answer has no text{told}\n"
+
+
+@pytest.mark.parametrize("option", [[], ["--no-stream"]])
 def test_what_came_before_an_error_is_written(
     run: Run, socket_path: Path, option: list[str]
 ) -> None:
@@ -189,3 +228,60 @@ def test_what_came_before_an_error_is_in_the_error_as_json(run: Run, socket_path
         process = run("generate", "hi", "--json")
     assert (process.stdout, process.returncode) == ("", 1)
     assert json.loads(process.stderr)["error"]["details"] == {"text": "half an "}
+
+
+# Held to a schema ------------------------------------------------------------------------------
+
+
+def test_an_answer_with_a_schema_is_written_when_it_is_known_to_be_good(
+    run: Run, socket_path: Path
+) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        request = daemon.receive()
+        assert request["stream"] is True
+        daemon.chunk(request, 0, '```json\n{"a"')
+        daemon.chunk(request, 1, ": 1}\n```")
+        daemon.result(request, completion('{"a": 1}'))
+
+    with FakeDaemon(socket_path, script):
+        process = run("generate", "hi", "--schema", "{}")
+    assert (process.returncode, process.stdout, process.stderr) == (0, '{"a": 1}\n', "")
+
+
+@pytest.mark.parametrize("option", [[], ["--no-stream"]])
+def test_an_answer_that_does_not_fit_its_schema_is_not_written_to_stdout(
+    run: Run, socket_path: Path, option: list[str]
+) -> None:
+    text = '{"a":\n"\x1b[2J"}'
+
+    def script(daemon: FakeDaemon) -> None:
+        request = daemon.receive()
+        if request["stream"]:
+            daemon.chunk(request, 0, text)
+        daemon.error(request, "upstream_error", hint="ask again", details={"text": text})
+
+    with FakeDaemon(socket_path, script):
+        process = run("generate", "hi", "--schema", "{}", *option)
+    assert (process.returncode, process.stdout) == (1, "")
+    assert process.stderr == (
+        "devsynthctl: it is upstream_error\n"
+        "hint: ask again\n"
+        "devsynthctl: this is what came of the answer:\n"
+        '{"a":\n"␛[2J"}\n'
+    )
+
+
+def test_as_json_an_answer_that_does_not_fit_is_in_the_error_alone(
+    run: Run, socket_path: Path
+) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        daemon.error(daemon.receive(), "upstream_error", details={"text": "x"})
+        daemon.error(daemon.receive(), "model_not_found")
+
+    with FakeDaemon(socket_path, script):
+        as_json = run("generate", "hi", "--schema", "{}", "--json")
+        without_text = run("generate", "hi", "--schema", "{}")
+    assert (as_json.returncode, as_json.stdout) == (1, "")
+    assert json.loads(as_json.stderr)["error"]["details"] == {"text": "x"}
+    assert (without_text.returncode, without_text.stdout) == (5, "")
+    assert without_text.stderr == "devsynthctl: it is model_not_found\n"

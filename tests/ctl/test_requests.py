@@ -68,7 +68,7 @@ def test_cancel_ends_the_request_of_that_number(run: Run, socket_path: Path) -> 
         as_json = run("cancel", "7", "--json")
         assert cancelled_numbers(daemon) == [6, 7]
     assert (process.stdout, process.stderr) == ("cancelled 6 (load, qwen/small)\n", "")
-    assert (json.loads(as_json.stdout), as_json.stderr) == ({"cancelled": [7]}, "")
+    assert (json.loads(as_json.stdout), as_json.stderr) == ({"cancelled": True}, "")
     assert (process.returncode, as_json.returncode) == (0, 0)
 
 
@@ -89,7 +89,7 @@ def test_a_number_that_is_not_there_is_1(
     assert (process.stdout, process.returncode) == ("", 1)
     told = f"devsynthctl: there is no request {number}: devsynthctl ps lists them\n"
     assert process.stderr == told
-    assert (json.loads(as_json.stdout), as_json.returncode) == ({"cancelled": []}, 1)
+    assert (json.loads(as_json.stdout), as_json.returncode) == ({"cancelled": False}, 1)
 
 
 def test_cancel_all_ends_generations_and_embeddings_those_that_wait_first(

@@ -97,6 +97,29 @@ def test_the_line_is_gone_when_the_first_text_comes(
         assert child.exitstatus == 0
 
 
+def test_an_answer_that_is_held_back_is_told(
+    command: list[str], socket_path: Path, tmp_path: Path
+) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        request = daemon.receive()
+        daemon.chunk(request, 0, "{")
+        assert daemon.go.wait(10)
+        daemon.chunk(request, 1, "}")
+        daemon.result(request, completion("{}"))
+
+    output = tmp_path / "output"
+    with (
+        FakeDaemon(socket_path, script) as daemon,
+        asked(command, output, "--schema", "{}") as child,
+    ):
+        child.expect(f"answering {SPINNER}")
+        assert output.read_text() == ""
+        daemon.go.set()
+        assert rest_of(child).endswith(WIPED)
+        assert child.exitstatus == 0
+    assert output.read_text() == "{}\n"
+
+
 def test_for_a_fast_answer_nothing_is_drawn(
     command: list[str], socket_path: Path, tmp_path: Path
 ) -> None:

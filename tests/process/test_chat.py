@@ -175,6 +175,31 @@ def test_ctrl_c_before_the_first_word_leaves_the_message_to_be_sent_again(
     assert said(upstream, 2) == ["a"]
 
 
+def test_the_answer_stays_if_another_one_fails_or_is_stopped_before_it_begins(
+    daemon: DaemonProcess, upstream: UpstreamServer, short_dir: Path
+) -> None:
+    broken = status(500, {"error": {"message": "bad luck"}})
+    upstream.script.extend([tokens("one"), broken, silence(), tokens("two"), tokens("three")])
+    with chatting(daemon, short_dir) as child:
+        say(child, "a", "one\r\n")
+        say(child, "/retry", "bad luck")
+        child.send(f"/retry{ENTER}")
+        upstream.wait_generation(3)
+        child.sendintr()
+        child.expect_exact("stopped")
+        child.expect_exact(PROMPT)
+        say(child, "b", "two\r\n")
+        say(child, "/retry", "three\r\n")
+        leave(child)
+
+    assert [said(upstream, number) for number in (2, 3, 4, 5)] == [
+        ["a"],
+        ["a"],
+        ["a", "one", "b"],
+        ["a", "one", "b"],
+    ]
+
+
 def test_a_failed_turn_is_told_and_left_out(
     daemon: DaemonProcess, upstream: UpstreamServer, short_dir: Path
 ) -> None:

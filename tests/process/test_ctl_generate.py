@@ -56,7 +56,8 @@ def test_an_answer_is_held_to_the_schema_in_a_file(
     assert (fits.returncode, fits.stdout) == (0, '{"city": "Bonn"}\n')
     sent = upstream.generations[0].body["response_format"]["json_schema"]["schema"]
     assert sent == json.loads(SCHEMA)
-    assert (does_not.returncode, does_not.stdout) == (1, '{"town": 1}')
+    assert (does_not.returncode, does_not.stdout) == (1, "")
+    assert does_not.stderr.endswith('this is what came of the answer:\n{"town": 1}\n')
 
 
 def test_an_image_is_sent_with_the_prompt(

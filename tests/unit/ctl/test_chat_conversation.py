@@ -2,15 +2,27 @@
 
 import pytest
 
-from devsynthctl.chat.conversation import Conversation, Turn
+from devsynthctl.chat.conversation import Conversation, Question, Turn
 from devsynthd.wire.requests import Message
 
 CONTEXT = (Message("user", "look"), Message("assistant", "I see"))
 SAID = Conversation(system="be brief", context=CONTEXT, turns=(Turn("a", "1"), Turn("b", "2")))
 
 
+def failed(said: Conversation, message: str) -> Conversation:
+    """Return the conversation after *message* got no answer."""
+    return said.asked(message).otherwise
+
+
+def again(said: Conversation) -> Question:
+    """Return what is asked again."""
+    question = said.again()
+    assert question
+    return question
+
+
 def test_all_that_was_said_is_sent_in_order() -> None:
-    assert SAID.asking("c") == [
+    assert SAID.asked("c").sent() == [
         *CONTEXT,
         Message("user", "a"),
         Message("assistant", "1"),
@@ -18,20 +30,20 @@ def test_all_that_was_said_is_sent_in_order() -> None:
         Message("assistant", "2"),
         Message("user", "c"),
     ]
-    assert Conversation(system="be brief").asking("c") == [Message("user", "c")]
+    assert Conversation(system="be brief").asked("c").sent() == [Message("user", "c")]
 
 
 @pytest.mark.parametrize(
     ("after", "turns", "unanswered"),
     [
-        (SAID.answered("c", "3"), 3, None),
-        (SAID.answered("c", " \n"), 2, "c"),
-        (SAID.answered("c", ""), 2, "c"),
-        (SAID.failed("c"), 2, "c"),
-        (SAID.failed("c").failed("d"), 2, "d"),
-        (SAID.failed("c").answered("c", "3"), 3, None),
+        (SAID.asked("c").answered("3"), 3, None),
+        (SAID.asked("c").answered(" \n"), 2, "c"),
+        (SAID.asked("c").answered(""), 2, "c"),
+        (failed(SAID, "c"), 2, "c"),
+        (failed(failed(SAID, "c"), "d"), 2, "d"),
+        (failed(SAID, "c").asked("c").answered("3"), 3, None),
         (SAID.cleared(), 0, None),
-        (SAID.failed("c").cleared(), 0, "c"),
+        (failed(SAID, "c").cleared(), 0, "c"),
         (SAID.instructed(None), 2, None),
     ],
 )
@@ -43,29 +55,36 @@ def test_only_what_was_answered_is_a_turn(
 
 
 @pytest.mark.parametrize(
-    ("before", "left", "message"),
+    ("said", "before", "message"),
     [
         (SAID, (Turn("a", "1"),), "b"),
-        (SAID.answered("c", "3"), SAID.turns, "c"),
-        (SAID.failed("c"), SAID.turns, "c"),
-        (SAID.failed("c").cleared(), (), "c"),
+        (SAID.asked("c").answered("3"), SAID.turns, "c"),
+        (failed(SAID, "c"), SAID.turns, "c"),
+        (failed(SAID, "c").cleared(), (), "c"),
     ],
 )
-def test_again_drops_the_last_answer_or_repeats_what_got_none(
-    before: Conversation, left: tuple[Turn, ...], message: str
+def test_again_asks_for_another_answer_or_repeats_what_got_none(
+    said: Conversation, before: tuple[Turn, ...], message: str
 ) -> None:
-    again = before.again()
-    assert again is not None
-    assert (again[0].turns, again[1]) == (left, message)
+    question = again(said)
+    assert (question.before.turns, question.message) == (before, message)
+    after = question.answered("new")
+    assert (after.turns, after.unanswered) == ((*before, Turn(message, "new")), None)
 
 
-@pytest.mark.parametrize("before", [Conversation(context=CONTEXT), SAID.cleared()])
-def test_there_is_no_again_before_the_first_message(before: Conversation) -> None:
-    assert before.again() is None
+@pytest.mark.parametrize("said", [SAID, failed(SAID, "c")])
+def test_nothing_changes_until_another_answer_comes(said: Conversation) -> None:
+    assert again(said).otherwise == said
+    assert again(said).answered(" ") == said
+
+
+@pytest.mark.parametrize("said", [Conversation(context=CONTEXT), SAID.cleared()])
+def test_there_is_no_again_before_the_first_message(said: Conversation) -> None:
+    assert said.again() is None
 
 
 def test_the_system_message_stays_until_another_is_given() -> None:
     assert SAID.cleared().system == "be brief"
-    assert SAID.failed("c").answered("d", "4").system == "be brief"
+    assert failed(SAID, "c").asked("d").answered("4").system == "be brief"
     assert SAID.instructed("be long").system == "be long"
     assert SAID.instructed(None).system is None

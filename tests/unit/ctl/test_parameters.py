@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devsynthctl.asking import GenerateOptions
+from devsynthctl.generation_request import GenerateOptions
 from devsynthctl.parameters import KEYS, OTHERWISE, generate_fields
 from devsynthd.wire.errors import BadRequest
 from devsynthd.wire.requests import Generate, Request

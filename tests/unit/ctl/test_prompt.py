@@ -1,19 +1,20 @@
 """What is asked, from wherever it comes."""
 
+import errno
+import io
+import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from devsynthctl.prompt import (
-    fields_of_environment,
     raw_prompt,
     read_messages,
     read_schema,
     read_text,
     whole_prompt,
 )
-from devsynthd.wire.errors import BadRequest, ConfigInvalid
+from devsynthd.wire.errors import BadRequest
 
 
 @pytest.mark.parametrize(
@@ -50,18 +51,12 @@ def test_a_raw_prompt_is_left_to_the_letter(
     assert raw_prompt(words, piped) == prompt
 
 
-def test_a_word_that_is_no_text_is_refused() -> None:
-    for prompt in (whole_prompt, raw_prompt):
-        with pytest.raises(BadRequest, match="not UTF-8"):
-            prompt(["\udcff"], "")
-
-
 def test_stdin_without_end_is_not_read_for_ever() -> None:
     with (
         Path("/dev/zero").open("rb") as endless,
         pytest.raises(BadRequest, match="stdin has more than"),
     ):
-        read_text(endless, "stdin")
+        read_text(endless, "stdin", "do something else")
 
 
 @pytest.mark.parametrize(
@@ -75,8 +70,9 @@ def test_stdin_without_end_is_not_read_for_ever() -> None:
         (b'[{"role": "user", "content": 5}]', r"\$\[0\]\.content"),
         (b'["hi"]', r"\$\[0\]"),
         (b"[" * 100_000, "nested too deeply"),
+        (b"[" + b"9" * 5000 + b"]", "number with too many digits"),
     ],
-    ids=range(8),
+    ids=range(9),
 )
 def test_a_file_that_holds_no_messages_is_refused(
     tmp_path: Path, text: bytes, complaint: str
@@ -86,6 +82,19 @@ def test_a_file_that_holds_no_messages_is_refused(
     with pytest.raises(BadRequest, match=complaint) as caught:
         read_messages(file)
     assert str(caught.value).startswith(str(file))
+
+
+class Unreadable(io.BytesIO):
+    """What a terminal in the background is."""
+
+    def read(self, _size: int | None = -1) -> bytes:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+
+def test_what_cannot_be_read_is_told_with_what_to_do() -> None:
+    with pytest.raises(BadRequest, match="stdin cannot be read: Input/output error") as caught:
+        read_text(Unreadable(), "stdin", "do something else")
+    assert caught.value.hint == "do something else"
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
@@ -113,8 +122,9 @@ def test_a_schema_is_json_or_a_file(tmp_path: Path, text: str) -> None:
         ('{"type":\n oops}', "line 2, column 2"),
         ("{", "line 1, column 2"),
         ('{"a":' * 100_000, "nested too deeply"),
+        ('{"maximum": ' + "9" * 5000 + "}", "number with too many digits"),
     ],
-    ids=range(3),
+    ids=range(4),
 )
 def test_a_schema_that_is_no_json_is_refused_with_the_place(
     tmp_path: Path, text: str, complaint: str
@@ -136,37 +146,3 @@ def test_a_schema_that_is_none_is_refused(tmp_path: Path) -> None:
         with pytest.raises(BadRequest) as caught:
             read_schema(given)
         assert "starts with {" in (caught.value.hint or "")
-
-
-@pytest.mark.parametrize(
-    ("environ", "given", "fields"),
-    [
-        ({}, (), {}),
-        ({"DEVSYNTH_LLM_MODEL": "a"}, (), {"model": "a"}),
-        ({"DEVSYNTH_LLM_MODEL": ""}, (), {}),
-        ({"DEVSYNTH_LLM_MODEL": "a"}, ("model",), {}),
-        ({"DEVSYNTH_LLM_MAX_TOKENS": "-1"}, (), {"max_tokens": -1}),
-        ({"DEVSYNTH_LLM_TEMPERATURE": "0.5"}, ("model",), {"temperature": 0.5}),
-        ({"DEVSYNTH_LLM_TEMPERATURE": "hot"}, ("temperature",), {}),
-        ({"DEVSYNTH_LLM_API_BASE": "x"}, (), {}),
-    ],
-)
-def test_the_environment_fills_what_no_option_gives(
-    environ: dict[str, str], given: tuple[str, ...], fields: dict[str, Any]
-) -> None:
-    assert fields_of_environment(environ, given) == fields
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("DEVSYNTH_LLM_MAX_TOKENS", "0"),
-        ("DEVSYNTH_LLM_MAX_TOKENS", "many"),
-        ("DEVSYNTH_LLM_TEMPERATURE", "2.1"),
-    ],
-)
-def test_a_bad_variable_is_named_with_its_value(name: str, value: str) -> None:
-    with pytest.raises(ConfigInvalid) as caught:
-        fields_of_environment({name: value}, ())
-    assert name in str(caught.value)
-    assert value in str(caught.value)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devsynthctl.asking import generate_request, packed
+from devsynthctl.generation_request import generate_request, packed
 from devsynthd.wire.codec import Encoding, decode_request, encode
 from devsynthd.wire.errors import BadRequest
 from devsynthd.wire.freeform import value_of
