@@ -195,7 +195,7 @@ class Daemon:
             ),
             ModelsService(catalog, poller, configuration),
             GenerationService(asking, routing, tally, lambda: defaults_of(configuration.settings)),
-            EmbeddingService(asking, routing),
+            EmbeddingService(asking),
             ManagingService(upstreams, catalog, poller, tasks),
             SettingsService(configuration, catalog),
             register,

@@ -62,7 +62,7 @@ def require_embeds(name: str, models: Sequence[Model]) -> None:
     Raises:
         NotSupported: It is; the hint names those that make vectors.
     """
-    model = next((each for each in models if is_listed(name, [each])), None)
+    model = find_model(name, models)
     if model is None or model.kind != "llm":
         return
     others = [each.id for each in models if each.kind == "embedding"]
@@ -78,7 +78,7 @@ def require_chats(name: str, models: Sequence[Model]) -> None:
     Raises:
         NotSupported: It is.
     """
-    model = next((each for each in models if is_listed(name, [each])), None)
+    model = find_model(name, models)
     if model is not None and model.kind == "embedding":
         raise NotSupported(
             f"{name} is an embedding model: it does not chat",
@@ -91,7 +91,7 @@ def lane_of(name: str, models: Sequence[Model]) -> str:
 
     Of several instances of a model, LM Studio takes the first.
     """
-    model = next((each for each in models if is_listed(name, [each])), None)
+    model = find_model(name, models)
     ids = [instance.id for instance in model.instances] if model else []
     return name if name in ids or not ids else ids[0]
 
@@ -156,22 +156,31 @@ def answering_model(selection: Selection, address: str) -> str:
     return selection.model
 
 
-def is_listed(name: str, models: Sequence[Model]) -> bool:
-    """Return whether *name* is, to the letter, one of *models* or of their instances."""
-    return any(
-        name == model.id or any(name == instance.id for instance in model.instances)
-        for model in models
+def find_model(name: str, models: Sequence[Model]) -> Model | None:
+    """Return the one of *models* that *name* is, or an instance of, to the letter."""
+    return next(
+        (
+            model
+            for model in models
+            if name == model.id or any(name == instance.id for instance in model.instances)
+        ),
+        None,
     )
 
 
-def require_listed(name: str, models: Sequence[Model], address: str) -> None:
-    """Check that *name* is one of *models*, as ``is_listed`` has it.
+def is_listed(name: str, models: Sequence[Model]) -> bool:
+    """Return whether *name* is one of *models* or of their instances."""
+    return find_model(name, models) is not None
+
+
+def require_listed(name: str, models: Sequence[Model], address: str) -> Model:
+    """Return the one of *models* that *name* is, as ``find_model`` has it.
 
     Raises:
         ModelNotFound: It is not; ``details.near`` has ids that are spelled alike.
     """
-    if is_listed(name, models):
-        return
+    if (model := find_model(name, models)) is not None:
+        return model
     ids = [model.id for model in models]
     near = difflib.get_close_matches(name, ids, n=3, cutoff=0.5)
     near += [each for each in ids if name.lower() in each.lower() and each not in near][

@@ -2,11 +2,13 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 from devsynthd.scheduling.turns import Place, Turns
 from devsynthd.service.call import Call
 from devsynthd.service.routing import Route, Routing, Wanted
+from devsynthd.service.stages import CallStages
+from devsynthd.upstream.base import Stages
 from devsynthd.upstream.failures import ModelGone
 from devsynthd.wire.errors import (
     Incomplete,
@@ -22,6 +24,9 @@ RETRY_PAUSE_S = 0.5
 
 T = TypeVar("T")
 
+Question: TypeAlias = Callable[[Route, Stages], Awaitable[T]]
+"""Asks the upstream of a route, and tells it how far that is."""
+
 
 class Asking:
     """Gives each request its place in the queue, and what it wants to be answered by."""
@@ -33,7 +38,7 @@ class Asking:
         self,
         call: Call,
         wanted: Wanted,
-        question: Callable[[Route], Awaitable[T]],
+        question: Question[T],
         *,
         wait_s: float = 0,
         background: bool = False,
@@ -78,7 +83,7 @@ class Asking:
         wanted: Wanted,
         route: Route,
         wait_until: float,
-        question: Callable[[Route], Awaitable[T]],
+        question: Question[T],
     ) -> T:
         while True:
             call.model = route.model
@@ -86,13 +91,13 @@ class Asking:
                 # Other settings may have come into force while it waited.
                 if (in_use := self._routing.use(route)) is not None:
                     with in_use:
-                        return await self._asked(question, route)
+                        return await self._asked(call, question, route)
             route = await self._routing.find(wanted, wait_until)
 
-    async def _asked(self, question: Callable[[Route], Awaitable[T]], route: Route) -> T:
+    async def _asked(self, call: Call, question: Question[T], route: Route) -> T:
         loads = self._routing.is_unloaded(route)
         try:
-            answer = await question(route)
+            answer = await question(route, CallStages(call, loads=loads))
         except ModelGone:
             # Before the next one has its turn: it may go to an instance that is no more.
             await self._routing.look_again()

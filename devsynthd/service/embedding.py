@@ -6,10 +6,9 @@ import msgspec
 
 from devsynthd.service.asking import Asking
 from devsynthd.service.call import Call
-from devsynthd.service.routing import Route, Routing, Wanted
-from devsynthd.service.stages import CallStages
+from devsynthd.service.routing import Route, Wanted
 from devsynthd.service.warnings import other_model
-from devsynthd.upstream.base import Vectors
+from devsynthd.upstream.base import Stages, Vectors
 from devsynthd.wire.codec import Encoding
 from devsynthd.wire.requests import Embed
 from devsynthd.wire.results import Embeddings, PackedEmbeddings
@@ -20,8 +19,8 @@ _VECTOR = msgspec.msgpack.Decoder(tuple[float, ...])
 class EmbeddingService:
     """Answers ``embed``, in the queue of the generations: they share the upstream."""
 
-    def __init__(self, asking: Asking, routing: Routing) -> None:
-        self._asking, self._routing = asking, routing
+    def __init__(self, asking: Asking) -> None:
+        self._asking = asking
 
     async def embed(self, request: Embed, call: Call) -> Embeddings | PackedEmbeddings:
         """Return the vectors of the texts of *request*, in their order.
@@ -31,8 +30,7 @@ class EmbeddingService:
         """
         texts = (request.input,) if isinstance(request.input, str) else tuple(request.input)
 
-        async def question(route: Route) -> tuple[Route, Vectors]:
-            stages = CallStages(call, loads=self._routing.is_unloaded(route))
+        async def question(route: Route, stages: Stages) -> tuple[Route, Vectors]:
             made = await route.upstream.embed(route.model, texts, stages)
             # Vectors are large: those of a client that does not read would fill the memory. As
             # with a stream, it keeps its turn until it has read, or is cancelled for that.

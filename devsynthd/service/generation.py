@@ -9,11 +9,10 @@ from devsynthd.service.call import Call
 from devsynthd.service.conversation import Defaults, chat_for, estimated_tokens
 from devsynthd.service.delivery import Delivery
 from devsynthd.service.routing import Route, Routing, Wanted
-from devsynthd.service.stages import CallStages
 from devsynthd.service.status import Tally
 from devsynthd.service.structure import Structure
 from devsynthd.service.warnings import warnings_of
-from devsynthd.upstream.base import Chat, Delta, Ending
+from devsynthd.upstream.base import Chat, Delta, Ending, Stages
 from devsynthd.wire.errors import ContextOverflow, UpstreamError
 from devsynthd.wire.requests import ABSENT, Generate
 from devsynthd.wire.results import Completion
@@ -38,8 +37,8 @@ class GenerationService:
         chat = chat_for(request, "", self._defaults())
         structure = None if request.schema is ABSENT else Structure(request.schema)
 
-        async def question(route: Route) -> Completion:
-            return await self._answer(request, call, route, chat, structure)
+        async def question(route: Route, stages: Stages) -> Completion:
+            return await self._answer(request, call, route, stages, chat, structure)
 
         return await self._asking.ask(
             call,
@@ -54,12 +53,12 @@ class GenerationService:
         request: Generate,
         call: Call,
         route: Route,
+        stages: Stages,
         chat: Chat,
         structure: Structure | None,
     ) -> Completion:
         chat = replace(chat, model=route.model)
         delivery = Delivery(call, stream=request.stream)
-        stages = CallStages(call, loads=self._routing.is_unloaded(route))
         try:
             ending = await route.upstream.chat(chat, delivery.relay, stages)
         except UpstreamError as exc:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from weakref import WeakValueDictionary
 
 from devsynthd.catalog.catalog import Catalog
-from devsynthd.catalog.choice import is_listed, require_listed
+from devsynthd.catalog.choice import require_listed
 from devsynthd.catalog.poller import Poller
 from devsynthd.service.call import Call
 from devsynthd.upstream.base import Job, Manager
@@ -126,8 +126,7 @@ class ManagingService:
             ModelNotFound: There is none.
         """
         models = self._catalog.view.models or ()
-        require_listed(name, models, self._catalog.origin.address)
-        return next(model for model in models if is_listed(name, [model]))
+        return require_listed(name, models, self._catalog.origin.address)
 
     @asynccontextmanager
     async def _manager(self) -> AsyncIterator[Manager]:

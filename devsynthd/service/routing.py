@@ -12,7 +12,7 @@ from devsynthd.catalog.catalog import Catalog
 from devsynthd.catalog.choice import (
     answering_model,
     embedding_model,
-    is_listed,
+    find_model,
     require_chats,
     require_embeds,
     require_listed,
@@ -130,12 +130,13 @@ class Routing:
 
     def context_length(self, model: str) -> int | None:
         """Return the context of the loaded *model* in tokens, if it is known."""
-        return next((m.context_length for m in self._models() if is_listed(model, [m])), None)
+        found = find_model(model, self._models())
+        return found.context_length if found else None
 
     def is_unloaded(self, route: Route) -> bool:
         """Return whether the model of *route* is known not to be in memory."""
-        listed = (m for m in self._models() if is_listed(route.model, [m]))
-        return not route.fallback and any(model.loaded is False for model in listed)
+        model = find_model(route.model, self._models())
+        return not route.fallback and model is not None and model.loaded is False
 
     async def _await_upstream(self, wait_until: float) -> None:
         if not self._catalog.reachable:

@@ -30,15 +30,12 @@ class Structure:
     def __init__(
         self, schema: Raw, *, command: Sequence[str] = COMMAND, check_s: float = CHECK_S
     ) -> None:
-        # It takes 9 MB of memory, so only where somebody asks for a structure.
-        import jsonschema_rs  # noqa: PLC0415 - see above
-
         self._schema, self._command, self._check_s = schema, command, check_s
         try:
-            jsonschema_rs.validator_for(value_of(schema), retriever=structure_child.refuse)
-        except jsonschema_rs.ValidationError as exc:
+            structure_child.compiled(value_of(schema))
+        except structure_child.NoSchemaError as exc:
             raise BadRequest(
-                f"`schema` is no JSON Schema: {_short(exc.message)} at {_path(exc.instance_path)}",
+                f"`schema` is no JSON Schema: {_short(str(exc))} at {_path(exc.path)}",
                 hint="see json-schema.org; references lead to places in the schema itself",
             ) from exc
 
@@ -46,8 +43,8 @@ class Structure:
         """Check that *text* is JSON that satisfies the schema.
 
         Raises:
-            UpstreamError: It is not; ``details`` has ``text``, and where it does not fit in
-                ``path``: ``$`` is the whole of it.
+            UpstreamError: It is not, or that takes too long; ``details`` has ``text``, and where it
+                does not fit in ``path``: ``$`` is the whole of it.
         """
         try:
             msgspec.json.decode(text)
@@ -80,18 +77,16 @@ class Structure:
         try:
             async with asyncio.timeout(self._check_s):
                 said, _ = await process.communicate(msgspec.json.encode(question))
-        except TimeoutError:
-            said = b""
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.wait()
-        if not said:
+        except TimeoutError as exc:
             raise _misfit(
                 f"the answer could not be held against `schema` within {self._check_s:g} s",
                 "Make the schema simpler: recursive alternatives take very long.",
                 text,
-            )
+            ) from exc
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
         return msgspec.json.decode(said, type=structure_child.Verdict)
 
 

@@ -9,6 +9,7 @@ It imports nothing of this project: it is run by its path, whatever the working 
 
 import resource
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -34,23 +35,46 @@ class Verdict(msgspec.Struct, frozen=True):
     path: tuple[str | int, ...] = ()
 
 
+class NoSchemaError(ValueError):
+    """Something is no JSON Schema: why, and where as steps from its root."""
+
+    def __init__(self, reason: str, path: Sequence[str | int]) -> None:
+        super().__init__(reason)
+        self.path = tuple(path)
+
+
+def compiled(schema: Any) -> Any:  # noqa: ANN401 - JSON is anything, the rest the library's own
+    """Return what holds values against *schema*.
+
+    Raises:
+        NoSchemaError: It is none, or refers to something outside of itself.
+    """
+    # It takes 9 MB of memory, so the daemon has it only where somebody asks for a structure.
+    import jsonschema_rs  # noqa: PLC0415 - see above
+
+    try:
+        return jsonschema_rs.validator_for(
+            schema,
+            retriever=_refuse,
+            pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=MAX_BACKTRACKS),
+        )
+    except jsonschema_rs.ValidationError as exc:
+        raise NoSchemaError(exc.message, exc.instance_path) from exc
+
+
 def verdict(schema: Any, answer: Any) -> Verdict:  # noqa: ANN401 - JSON is anything
     """Return whether *answer* satisfies *schema*, which is one."""
-    import jsonschema_rs  # noqa: PLC0415 - not for the daemon, which takes the rest from here
-
-    validator = jsonschema_rs.validator_for(
-        schema,
-        retriever=refuse,
-        pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=MAX_BACKTRACKS),
-    )
-    if validator.is_valid(answer):  # much faster than to look for what is wrong
-        return Verdict()
-    error = next(iter(validator.iter_errors(answer)), None)
+    validator = compiled(schema)
+    try:
+        if validator.is_valid(answer):  # much faster than to look for what is wrong
+            return Verdict()
+        error = next(iter(validator.iter_errors(answer)), None)
+    except (ValueError, RecursionError) as exc:  # deeper than the library goes
+        return Verdict(f"it cannot be checked: {exc}")
     return Verdict() if error is None else Verdict(error.message, tuple(error.instance_path))
 
 
-def refuse(uri: str) -> Any:  # noqa: ANN401 - the library's signature
-    """Refuse to fetch a schema that is not part of the schema itself."""
+def _refuse(uri: str) -> Any:  # noqa: ANN401 - the library's signature
     raise ValueError(f"{uri} is not fetched")
 
 

@@ -20,7 +20,6 @@ from tests.support.upstream_replies import (
     Reply,
     error_event,
     events,
-    in_turn,
     reset_after,
     status,
     tokens,
@@ -106,9 +105,9 @@ def test_a_reset_is_asked_again_on_a_fresh_connection_only(
 
 def test_the_pause_can_be_cancelled(dealer: Dealer, upstream: UpstreamServer) -> None:
     upstream.script.append(refusal("Model reloaded."))
-    upstream.models_reply = in_turn(*[status(200, {"object": "list", "data": [{"id": "a"}]})])
+    lists = len(upstream.lists)
     dealer.send(op="generate", id=1, prompt="x")
-    upstream.wait_generation()
+    upstream.wait_list(lists + 1)
 
     dealer.send(op="cancel", id=2, target=1)
     replies = until_answered(dealer, 1, 2)

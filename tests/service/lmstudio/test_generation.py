@@ -2,6 +2,8 @@
 
 import json
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -210,18 +212,25 @@ def test_what_may_have_been_done_or_will_not_pass_is_not_repeated(
 # Places ------------------------------------------------------------------------------------
 
 
-def test_no_more_run_in_an_instance_than_it_has_places(short_dir: Path) -> None:
-    """F19, R11: the rest waits in the daemon, where it can be seen and cancelled."""
+@contextmanager
+def roomy(folder: Path, *models: str) -> Iterator[tuple[LMStudio, RunningDaemon]]:
+    """Yield an LM Studio with *models*, and a daemon that leaves the limits to it."""
     with (
-        LMStudio("v1", [QWEN, GEMMA]) as studio,
+        LMStudio("v1", models) as studio,
         start_daemon(
-            short_dir,
+            folder,
             studio.url,
             llm_provider="lmstudio",
             daemon_poll_interval=RARELY_S,
             daemon_max_concurrency=8,
         ) as daemon,
     ):
+        yield studio, daemon
+
+
+def test_no_more_run_in_an_instance_than_it_has_places(short_dir: Path) -> None:
+    """F19, R11: the rest waits in the daemon, where it can be seen and cancelled."""
+    with roomy(short_dir, QWEN, GEMMA) as (studio, daemon):
         studio.load(QWEN).config = LoadConfig(context_length=4096, parallel=2)
         studio.load(GEMMA).config = LoadConfig(context_length=4096, parallel=1)
         refreshed(daemon.client())
@@ -279,16 +288,7 @@ def test_more_places_are_used_as_soon_as_they_are_listed(
 
 def test_what_waits_follows_its_model_to_another_instance(short_dir: Path) -> None:
     """R11: when an instance goes, what waited for it is no more than the other one takes."""
-    with (
-        LMStudio("v1", [QWEN]) as studio,
-        start_daemon(
-            short_dir,
-            studio.url,
-            llm_provider="lmstudio",
-            daemon_poll_interval=RARELY_S,
-            daemon_max_concurrency=8,
-        ) as daemon,
-    ):
+    with roomy(short_dir, QWEN) as (studio, daemon):
         first, second = studio.load(QWEN), studio.load(QWEN)
         first.config = second.config = LoadConfig(context_length=4096, parallel=1)
         refreshed(daemon.client())

@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import msgspec
 import pytest
 from msgspec import Raw
 
@@ -169,6 +170,22 @@ def test_a_schema_that_takes_for_ever_does_not_hold_up_the_loop() -> None:
 
 def test_a_deep_answer_that_fits_is_found_to_fit_soon() -> None:
     check(EXPRESSION, json.dumps(nested("add", 12)))
+
+
+def test_an_answer_that_is_nested_too_deeply_is_told_as_that() -> None:
+    schema = {"type": "array", "items": {"$ref": "#"}, "minItems": 1}
+
+    error = misfit(schema, "[" * 900 + "]" * 900)
+
+    assert "does not satisfy" in str(error)
+    assert "within" not in str(error)
+
+
+def test_a_check_that_breaks_is_no_fault_of_the_answer() -> None:
+    broken = Structure(Raw(b"{}"), command=(sys.executable, "-c", "raise SystemExit(1)"))
+
+    with pytest.raises(msgspec.DecodeError):  # a bug, which the daemon logs
+        asyncio.run(broken.check("1", was_cut_off=False))
 
 
 def test_a_check_that_is_cancelled_leaves_no_process(tmp_path: Path) -> None:
