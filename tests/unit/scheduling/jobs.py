@@ -1,6 +1,8 @@
 """Jobs that wait for their turns, as generations do."""
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
 from devsynthd.scheduling.turns import Turns
 
@@ -70,3 +72,29 @@ class Job:
                     finally:
                         self.runs = False
                     self._ended.clear()
+
+
+Check: TypeAlias = Callable[[Turns], Awaitable[None]]
+
+
+def run(check: Check, turns: Turns) -> None:
+    """Run *check* and see that it leaves nothing behind, neither tickets nor complaints."""
+    complaints: list[str] = []
+
+    async def checked() -> None:
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _, context: complaints.append(context["message"])
+        )
+        await check(turns)
+        await passes()
+
+    asyncio.run(checked())
+    assert (turns.queue.running, turns.queue.waiting) == (0, 0)
+    assert complaints == []
+
+
+async def ended(*jobs: Job) -> None:
+    """End the turns of *jobs* and wait for their tasks."""
+    for job in jobs:
+        job.end()
+    await asyncio.gather(*(job.task for job in jobs), return_exceptions=True)
