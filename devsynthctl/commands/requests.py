@@ -55,7 +55,7 @@ def ps(app: App) -> None:
 
 
 @click.command()
-@click.argument("number", type=click.IntRange(0, MAX_SAFE_INTEGER), required=False, metavar="N")
+@click.argument("number", type=click.IntRange(0, MAX_SAFE_INTEGER), required=False, metavar="[N]")
 @click.option("--all", "every", is_flag=True, help="Every generation and embedding, of any client.")
 @as_json
 @click.pass_context
