@@ -27,14 +27,18 @@ from devsynthd.scheduling.turns import Turns
 from devsynthd.service.answer import Answers
 from devsynthd.service.asking import Asking
 from devsynthd.service.embedding import EmbeddingService
+from devsynthd.service.events import Events
 from devsynthd.service.generation import GenerationService
+from devsynthd.service.log_lines import LogLines
 from devsynthd.service.managing import ManagingService
 from devsynthd.service.models import ModelsService
 from devsynthd.service.reception import Reception
 from devsynthd.service.register import Register
+from devsynthd.service.request_news import RequestNews
 from devsynthd.service.routing import Routing
 from devsynthd.service.settings import SettingsService
 from devsynthd.service.status import Identity, StatusService, Tally
+from devsynthd.service.subscribing import SubscribingService
 from devsynthd.settings.configuration import Configuration, Prepared
 from devsynthd.settings.schema import Settings
 from devsynthd.settings.watcher import watch
@@ -42,6 +46,7 @@ from devsynthd.transport.claim import Claim
 from devsynthd.transport.router import Router
 from devsynthd.upstream.engine import Engine
 from devsynthd.upstream.upstreams import Upstreams
+from devsynthd.wire.events import RequestsNews
 from devsynthd.wire.limits import MAX_MESSAGE_BYTES
 
 logger = logging.getLogger(__name__)
@@ -132,7 +137,6 @@ class Daemon:
             slots=catalog.slots,
             lane_of=catalog.lane,
         )
-        catalog.on_change = turns.look_anew
         self._changes = Changes(
             engine, upstreams, catalog, cache, poller, turns, self._set_up_logging
         )
@@ -177,13 +181,15 @@ class Daemon:
     ) -> Reception:
         configuration = self._configuration
         register, tally = Register(), Tally()
+        models = ModelsService(catalog, poller, configuration)
+        events, requests = self._events(catalog, models, register, turns)
         routing = Routing(
             upstreams,
             catalog,
             poller,
             connect_timeout_s=lambda: configuration.settings.llm_connect_timeout,
         )
-        asking = Asking(routing, turns)
+        asking = Asking(routing, turns, requests.queue_moved)
         answers = Answers(
             StatusService(
                 Identity(secrets.token_hex(8), str(self._plan.address.path)),
@@ -193,11 +199,12 @@ class Daemon:
                 config=configuration.status,
                 resident_bytes=resident_bytes,
             ),
-            ModelsService(catalog, poller, configuration),
+            models,
             GenerationService(asking, routing, tally, lambda: defaults_of(configuration.settings)),
             EmbeddingService(asking),
             ManagingService(upstreams, catalog, poller, tasks),
             SettingsService(configuration, catalog),
+            SubscribingService(events, register),
             register,
             self.stop,
         )
@@ -209,6 +216,36 @@ class Daemon:
             users=frozenset({os.geteuid(), 0}),
             connected=poller.connected,
         )
+
+    def _events(
+        self, catalog: Catalog, models: ModelsService, register: Register, turns: Turns
+    ) -> tuple[Events, RequestNews]:
+        """Return who passes events on, and have it told of all that there are events of."""
+        configuration = self._configuration
+
+        def requests_now() -> RequestsNews:
+            return requests.now()
+
+        events = Events(
+            {
+                "models": models.current,
+                "upstream": catalog.source,
+                "config": configuration.news,
+                "requests": requests_now,
+            },
+            LogLines(),
+        )
+        requests = RequestNews(events, register, turns.position)
+
+        def models_changed() -> None:
+            turns.look_anew()
+            events.outdated("models")
+
+        register.on_change = requests.changed
+        catalog.on_change = models_changed
+        catalog.on_source_change = lambda: events.outdated("upstream")
+        configuration.on_change = lambda keys: events.publish("config", configuration.news(keys))
+        return events, requests
 
     async def _adopt(self, before: Prepared, now: Prepared) -> None:
         await self._changes.adopt(before, now)

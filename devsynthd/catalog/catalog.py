@@ -44,7 +44,8 @@ class Catalog:
     """What is known of one upstream's models. Replaced whole by each observation.
 
     *engine* says whether the embedded engine stands in while the upstream is not reachable;
-    ``on_change`` is called after each growth of the generation.
+    ``on_change`` is called after each growth of the generation, ``on_source_change`` whenever
+    ``source`` tells something else, its times aside.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class Catalog:
         self.failures = 0
         self.stale = True  # until this run has seen a list
         self.on_change: Callable[[], None] = lambda: None
+        self.on_source_change: Callable[[], None] = lambda: None
         self._clock, self._wall = clock, wall
         self._engine = engine
         self._fetched_clock = 0.0
@@ -71,6 +73,7 @@ class Catalog:
         self._announced: bool | None = None  # the reachability that the log tells
         self._changed = asyncio.Event()
         self.view = self._look()
+        self._timeless = self._timeless_source()
 
     # Observations --------------------------------------------------------------------------
 
@@ -176,12 +179,17 @@ class Catalog:
         slots = self.listing.slots if self.listing else {}
         return View(models, self._reachable, selection, slots)
 
+    def _timeless_source(self) -> Source:
+        return replace(self.source(), fetched_at=None, age_s=None)
+
     def _update(self) -> None:
-        view = self._look()
-        if view == self.view:
-            return
-        self.view = view
-        self.generation += 1
-        self._changed.set()
-        self._changed = asyncio.Event()
-        self.on_change()
+        view, source = self._look(), self._timeless_source()
+        is_other_view, is_other_source = view != self.view, source != self._timeless
+        self.view, self._timeless = view, source
+        if is_other_view:
+            self.generation += 1
+            self._changed.set()
+            self._changed = asyncio.Event()
+            self.on_change()
+        if is_other_source:
+            self.on_source_change()

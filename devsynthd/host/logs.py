@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Literal, TextIO
 
+from devsynthd.wire.events import LogLevel
+
 LOGGER_NAME = "devsynthd"
 
 Format = Literal["text", "journal", "json"]
@@ -21,6 +23,12 @@ _PRIORITIES = (
     (logging.INFO, 6),
 )
 _PRIORITY_DEBUG = 7
+_LEVELS: tuple[tuple[int, LogLevel], ...] = (
+    (logging.CRITICAL, "critical"),
+    (logging.ERROR, "error"),
+    (logging.WARNING, "warning"),
+    (logging.INFO, "info"),
+)
 _NEEDS_NO_QUOTES = re.compile(r"[^\s\"'=]+")
 
 
@@ -110,7 +118,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        if fields := _fields(record):
+        if fields := fields_of(record):
             event["fields"] = fields
         if traceback := _traceback(self, record):
             event["traceback"] = traceback
@@ -132,11 +140,17 @@ def _time(record: logging.LogRecord) -> str:
 
 def _event(record: logging.LogRecord) -> str:
     """Return message and fields of *record* in one line."""
-    fields = (f"{key}={_field_value(value)}" for key, value in _fields(record).items())
+    fields = (f"{key}={_field_value(value)}" for key, value in fields_of(record).items())
     return _one_line(" ".join([record.getMessage(), *fields]))
 
 
-def _fields(record: logging.LogRecord) -> Mapping[str, object]:
+def level_of(record: logging.LogRecord) -> LogLevel:
+    """Return the name of the level that *record* reaches."""
+    return next((name for level, name in _LEVELS if record.levelno >= level), "debug")
+
+
+def fields_of(record: logging.LogRecord) -> Mapping[str, object]:
+    """Return what the event *record* has besides its text."""
     fields: Mapping[str, object] = getattr(record, "fields", {})
     return fields
 

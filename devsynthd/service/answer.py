@@ -11,6 +11,7 @@ from devsynthd.service.models import ModelsService
 from devsynthd.service.register import Register
 from devsynthd.service.settings import SettingsService
 from devsynthd.service.status import StatusService
+from devsynthd.service.subscribing import SubscribingService
 from devsynthd.wire.errors import BadRequest, Cancelled
 from devsynthd.wire.requests import (
     AnyRequest,
@@ -27,6 +28,7 @@ from devsynthd.wire.requests import (
     Select,
     Shutdown,
     Status,
+    Subscribe,
     Unload,
 )
 from devsynthd.wire.results import AnyResult, CancelOutcome, Empty
@@ -41,7 +43,7 @@ class Answers:
     daemon's end.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913, PLR0917 - a service for each family of requests
         self,
         status: StatusService,
         models: ModelsService,
@@ -49,12 +51,14 @@ class Answers:
         embedding: EmbeddingService,
         managing: ManagingService,
         settings: SettingsService,
+        subscribing: SubscribingService,
         register: Register,
         stop: Callable[[float | None], None],
     ) -> None:
         self._status, self._models = status, models
         self._generation, self._embedding = generation, embedding
         self._managing, self._settings = managing, settings
+        self._subscribing = subscribing
         self._register, self._stop = register, stop
 
     def answer(  # noqa: C901, PLR0911, PLR0912 - one case a request
@@ -83,7 +87,7 @@ class Answers:
                 _require_dealer(call, asks_for_more=request.progress)
                 return self._managing.load(request, call)
             case Unload():
-                return self._managing.unload(request, call)
+                return self._managing.unload(request)
             case Download():
                 _require_dealer(call, asks_for_more=request.progress)
                 return self._managing.download(request, call)
@@ -95,6 +99,9 @@ class Answers:
                 return self._settings.set(request)
             case Reload():
                 return self._settings.reload()
+            case Subscribe():
+                _require_dealer(call, asks_for_more=True)
+                return self._subscribing.subscribe(request, call)
             case Shutdown():
                 self._stop(request.grace)
                 return Empty()

@@ -29,10 +29,16 @@ Question: TypeAlias = Callable[[Route, Stages], Awaitable[T]]
 
 
 class Asking:
-    """Gives each request its place in the queue, and what it wants to be answered by."""
+    """Gives each request its place in the queue, and what it wants to be answered by.
 
-    def __init__(self, routing: Routing, turns: Turns) -> None:
+    *queue_moved* is called whenever one comes, goes or has its turn.
+    """
+
+    def __init__(
+        self, routing: Routing, turns: Turns, queue_moved: Callable[[], None] = lambda: None
+    ) -> None:
         self._routing, self._turns = routing, turns
+        self._queue_moved = queue_moved
 
     async def ask(
         self,
@@ -52,29 +58,43 @@ class Asking:
         Raises:
             DevsynthError: As *question* does; ``queue_full``; nobody can answer.
         """
-        call.state, call.model = "queued", self._routing.expected(wanted)
+        call.model = self._routing.expected(wanted)
         wait_until = call.ledger.received_at + wait_s
-        async with self._turns.place(
-            call.client,
-            call,
-            size_bytes=call.size_bytes,
-            background=background,
-            model=call.model if self._routing.reachable else None,
-            moved=call.moved if call.wants_progress else None,
-        ) as place:
-            route = await self._routing.find(wanted, wait_until)
-            try:
-                return await self._in_turn(place, call, wanted, route, wait_until, question)
-            except ModelGone:
-                _requeue(call, place)
-                await asyncio.sleep(RETRY_PAUSE_S)
-                route = await self._routing.find(wanted, wait_until)
-            except UpstreamUnavailable as exc:
-                if route.fallback:
-                    raise
-                _requeue(call, place)
-                route = await self._routing.find_again(wanted, wait_until, exc)
+        try:
+            async with self._turns.place(
+                call.client,
+                call,
+                size_bytes=call.size_bytes,
+                background=background,
+                model=call.model if self._routing.reachable else None,
+                moved=call.moved if call.wants_progress else None,
+            ) as place:
+                self._waits(call)
+                return await self._in_place(place, call, wanted, wait_until, question)
+        finally:
+            self._queue_moved()
+
+    async def _in_place(
+        self,
+        place: Place,
+        call: Call,
+        wanted: Wanted,
+        wait_until: float,
+        question: Question[T],
+    ) -> T:
+        route = await self._routing.find(wanted, wait_until)
+        try:
             return await self._in_turn(place, call, wanted, route, wait_until, question)
+        except ModelGone:
+            self._requeue(call, place)
+            await asyncio.sleep(RETRY_PAUSE_S)
+            route = await self._routing.find(wanted, wait_until)
+        except UpstreamUnavailable as exc:
+            if route.fallback:
+                raise
+            self._requeue(call, place)
+            route = await self._routing.find_again(wanted, wait_until, exc)
+        return await self._in_turn(place, call, wanted, route, wait_until, question)
 
     async def _in_turn(
         self,
@@ -86,8 +106,11 @@ class Asking:
         question: Question[T],
     ) -> T:
         while True:
-            call.model = route.model
+            if call.model != route.model:
+                call.model = route.model
+                call.changed()
             async with place.turn(route.model):
+                self._queue_moved()
                 # Other settings may have come into force while it waited.
                 if (in_use := self._routing.use(route)) is not None:
                     with in_use:
@@ -109,9 +132,13 @@ class Asking:
             self._routing.outdated()  # another one may have gone for it
         return answer
 
+    def _requeue(self, call: Call, place: Place) -> None:
+        """Have *call* wait again: its turn ended without an answer."""
+        place.wait_again()
+        call.ledger.returned()
+        self._waits(call)
 
-def _requeue(call: Call, place: Place) -> None:
-    """Have *call* wait again: its turn ended without an answer."""
-    place.wait_again()
-    call.ledger.returned()
-    call.state = "queued"  # its place is told by the queue
+    def _waits(self, call: Call) -> None:
+        call.state = "queued"  # if the client wants to know its place, the queue tells it
+        call.changed()
+        self._queue_moved()

@@ -15,14 +15,32 @@ from devsynthd.wire.errors import (
     Incomplete,
     Internal,
 )
-from devsynthd.wire.objects import ErrorInfo, RequestInfo, RequestState
+from devsynthd.wire.objects import ErrorInfo, Failure, RequestInfo, RequestState, Timing
 from devsynthd.wire.replies import AnyReply, Chunk, Error, Progress, Result
-from devsynthd.wire.requests import Request, RequestId, ToolCallPart
-from devsynthd.wire.results import AnyResult
+from devsynthd.wire.requests import (
+    Download,
+    Embed,
+    Generate,
+    Load,
+    Request,
+    RequestId,
+    Subscribe,
+    ToolCallPart,
+)
+from devsynthd.wire.results import AnyResult, Completion
 
 logger = logging.getLogger(__name__)
 
 Frames = list[bytes]
+
+_FIRST_STATES: dict[type[Request], RequestState] = {
+    Generate: "queued",
+    Embed: "queued",
+    Load: "loading",
+    Download: "downloading",
+    Subscribe: "streaming",
+}
+"""What a request does first; all others wait for something."""
 
 
 class Client(Protocol):
@@ -64,7 +82,8 @@ class Call:
 
     *number* is the daemon's own, *size_bytes* the length of the request's body; *text* is what has
     been generated so far, for errors that tell it. *on_writable*, if set, is called when a slow
-    client has read on.
+    client has read on; *on_change* whenever what ``info`` tells is another, the last time when it
+    has been answered. *told_position* is the place in the queue that was told last by it.
     """
 
     def __init__(
@@ -80,15 +99,19 @@ class Call:
         self.envelope, self.request, self.id, self.number = envelope, request, request_id, number
         self.size_bytes, self.clock = size_bytes, clock
         self.ledger = Ledger(clock())
-        self.state: RequestState = "waiting"
-        self.model: str | None = None
+        self.state = _FIRST_STATES.get(type(request), "waiting")
+        self.model: str | None = getattr(request, "model", None)
         self.on_writable: Callable[[], None] = lambda: None
+        self.on_change: Callable[[Call], None] = lambda _: None
+        self.told_position: int | None = None
         self.text: list[str] = []
         self.task: asyncio.Task[None] | None = None
         self.deadline: float | None = None  # on the event loop's clock
         self.answered = False
         self._seq = 0
         self._reason: DevsynthError | None = None
+        self._timing: Timing | None = None  # of a completion
+        self._failure: Failure | None = None
         self._ended = asyncio.Event()
 
     @property
@@ -106,6 +129,11 @@ class Call:
         """The name of the request on the wire."""
         return str(self.request.__struct_config__.tag)
 
+    @property
+    def is_subscription(self) -> bool:
+        """Whether it lasts until somebody ends it, and keeps nothing up."""
+        return isinstance(self.request, Subscribe)
+
     # Answering -----------------------------------------------------------------------------
 
     def chunk(self, text: str, reasoning: str, tool_calls: tuple[ToolCallPart, ...]) -> None:
@@ -118,6 +146,7 @@ class Call:
     def enter(self, state: RequestState) -> None:
         """Go on to *state*, and tell the client if it asked for progress."""
         self.state = state
+        self.changed()
         if self.wants_progress:
             self.progress(None)
 
@@ -133,17 +162,24 @@ class Call:
             )
         )
 
+    def changed(self) -> None:
+        """Say to whoever watches that it has another state or model now."""
+        self.on_change(self)
+
     def moved(self, position: int) -> None:
         """Send that *position* is its place in the queue now."""
         self.progress(None, position)
 
     def succeed(self, result: AnyResult) -> None:
         """Answer with *result*."""
+        if isinstance(result, Completion):
+            self._timing = result.timing
         self._answer(Result(id=self.id, result=result), "done")
 
     def fail(self, error: DevsynthError) -> None:
         """Answer with *error*, and with the text so far where the protocol tells it."""
-        if isinstance(error, Cancelled | DeadlineExceeded | Incomplete):
+        tells_text = isinstance(error, Cancelled | DeadlineExceeded | Incomplete)
+        if tells_text and not self.is_subscription:
             error.details.setdefault("text", "".join(self.text))
         state: RequestState = "cancelled" if isinstance(error, Cancelled) else "failed"
         try:
@@ -159,15 +195,19 @@ class Call:
             message = self.envelope.seal(reply)  # if that fails, it is not answered yet
             self.answered, self.state = True, state
             self.client.send(message)
+            if isinstance(reply, Error):
+                self._failure = _failure(reply.error)
+            self.changed()
         self._ended.set()
 
     # Ending early --------------------------------------------------------------------------
 
     def end(self, reason: DevsynthError) -> None:
         """Stop the work and answer with *reason* once it has stopped."""
-        if self._reason is None and self.task is not None and not self.answered:
+        if self._reason is None and not self.answered:
             self._reason = reason
-            self.task.cancel()
+            if self.task is not None:  # else whoever makes it cancels it
+                self.task.cancel()
 
     @property
     def is_ending(self) -> bool:
@@ -184,7 +224,7 @@ class Call:
         await self._ended.wait()
 
     def info(self, position: int | None) -> RequestInfo:
-        """Return it as ``status`` shows it; *position* is its place in the queue."""
+        """Return it as ``status`` and events show it; *position* is its place in the queue."""
         return RequestInfo(
             request=self.number,
             id=self.id,
@@ -194,8 +234,8 @@ class Call:
             model=self.model,
             state=self.state,
             position=position,
-            timing=self.ledger.timing(self.clock()),
-            error=None,
+            timing=self._timing or self.ledger.timing(self.clock()),
+            error=self._failure,
         )
 
 
@@ -208,3 +248,10 @@ def error_info(error: DevsynthError) -> ErrorInfo:
         retryable=error.retryable,
         details=error.details,
     )
+
+
+def _failure(error: ErrorInfo) -> Failure:
+    """Return *error* as others may see it: an answer that breaks ``schema`` is quoted in it."""
+    if "path" in error.details:
+        return Failure(error.code, "the answer does not satisfy `schema`")
+    return Failure(error.code, error.message)

@@ -34,8 +34,8 @@ class Delivery:
     def _hand_over(self, deltas: list[Delta]) -> None:
         if not deltas or self._call.answered:
             return
-        self._call.ledger.heard(self._call.clock())
-        self._call.state = "streaming"  # the chunk itself tells
+        self._call.ledger.heard(self._call.clock(), len(deltas))
+        begins, self._call.state = self._call.state != "streaming", "streaming"
         text = "".join([delta.text for delta in deltas])
         reasoning = "".join([delta.reasoning for delta in deltas])
         self._call.text.append(text)
@@ -44,3 +44,5 @@ class Delivery:
         if self._stream:
             calls = tuple([part for delta in deltas for part in delta.tool_calls])
             self._call.chunk(text, reasoning, calls)
+        if begins:
+            self._call.changed()  # after the chunk: it is the first one that is waited for

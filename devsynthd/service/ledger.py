@@ -13,6 +13,7 @@ class Ledger:
         self._sent_at: float | None = None
         self._first_at: float | None = None
         self._last_at: float | None = None
+        self._pieces = 0  # after the first moment
 
     def sent(self, now: float) -> None:
         """Note that it goes out upstream."""
@@ -21,28 +22,40 @@ class Ledger:
     def returned(self) -> None:
         """Note that it came back unanswered, and waits to be sent again."""
         self._sent_at = self._first_at = self._last_at = None
+        self._pieces = 0
 
-    def heard(self, now: float) -> None:
-        """Note that a part of the answer has come."""
-        self._first_at = now if self._first_at is None else self._first_at
+    def heard(self, now: float, pieces: int = 1) -> None:
+        """Note that so many *pieces* of the answer have come."""
+        if self._first_at is None:
+            self._first_at = now
+        else:
+            self._pieces += pieces
         self._last_at = now
 
     def timing(self, now: float) -> Timing:
-        """Return the seconds until *now*, by what was waited for."""
+        """Return the seconds until *now*, by what was waited for.
+
+        The speed is an estimate, as if each piece were a token: those that came after the first
+        moment, over the time since.
+        """
         sent_at = now if self._sent_at is None else self._sent_at
         first_at = now if self._first_at is None else self._first_at
+        can_tell = self._pieces > 0 and now > first_at
         return Timing(
             queued_s=sent_at - self.received_at,
             waiting_s=first_at - sent_at,
             streaming_s=now - first_at,
             total_s=now - self.received_at,
-            tokens_per_s=None,
+            tokens_per_s=self._pieces / (now - first_at) if can_tell else None,
         )
 
     def closed(self, now: float, tokens: int | None) -> Timing:
-        """Return the seconds of the whole, which ended with what was heard last, else *now*."""
+        """Return the seconds of the whole, which ended with what was heard last, else *now*.
+
+        The speed is that of *tokens*, as the upstream counted them; null where it did not.
+        """
         last_at = now if self._last_at is None else self._last_at
         timing = self.timing(last_at)
-        if tokens and timing.streaming_s > 0:
-            return replace(timing, tokens_per_s=tokens / timing.streaming_s)
-        return timing
+        if not tokens or timing.streaming_s <= 0:
+            return replace(timing, tokens_per_s=None)
+        return replace(timing, tokens_per_s=tokens / timing.streaming_s)

@@ -41,7 +41,6 @@ class ManagingService:
         Every load makes another instance, so the list is looked at first, and what was begun is
         finished even if the client leaves: a second try must find it.
         """
-        call.model, call.state = request.model, "loading"
         if request.progress:
             call.progress(None)
         outcome = await asyncio.shield(self._tasks.create_task(self._settled(request)))
@@ -77,9 +76,8 @@ class ManagingService:
             model=model.id, instance_id=instance.id, load_time_s=instance.load_time_s
         )
 
-    async def unload(self, request: Unload, call: Call) -> UnloadOutcome:
+    async def unload(self, request: Unload) -> UnloadOutcome:
         """Unload one instance, or all those of a model."""
-        call.model = request.model
         async with self._lock(request.model), self._manager() as manager:
             model = self._listed(request.model)
             ids = [instance.id for instance in model.instances]
@@ -94,7 +92,6 @@ class ManagingService:
 
     async def download(self, request: Download, call: Call) -> DownloadOutcome:
         """Download a model and wait until it is there, or until somebody pauses it."""
-        call.model, call.state = request.model, "downloading"
         async with self._manager() as manager:
             job = await manager.download(request.model, request.quantization)
             while job.status == _UNDER_WAY and job.id is not None:

@@ -22,6 +22,8 @@ from devsynthd.wire.results import Models, Selected
 
 IDLE_REFRESH_S = 1.0
 
+_ALL = List(id=0)
+
 
 class ModelsService:
     """Answers from the catalog, and has it refreshed where the request or its age asks for it."""
@@ -79,6 +81,10 @@ class ModelsService:
             source=self._catalog.source(),
             warnings=self._warnings(request),
         )
+
+    def current(self) -> Models:
+        """Return all that is known now, as ``list`` without conditions does."""
+        return self._answer(_ALL)
 
     def _stand_in(self) -> Model:
         name = self._catalog.wishes.stand_in

@@ -29,6 +29,7 @@ from devsynthd.wire.requests import (
     RequestId,
     Shutdown,
     Status,
+    Subscribe,
 )
 
 logger = logging.getLogger(__name__)
@@ -90,7 +91,8 @@ class Reception:
     def stalled(self, client: Client) -> None:
         """Stop working for *client*: it does not read."""
         for call in self._register.of(client):
-            call.end(Cancelled("the client does not read its replies"))
+            if not call.is_subscription:  # what that holds is bounded, and tells what was missed
+                call.end(Cancelled("the client does not read its replies"))
 
     def left(self, client: Client) -> None:
         """Stop working for *client*: its connection has ended."""
@@ -106,7 +108,7 @@ class Reception:
         """
         self._draining = True
         for call in self._register.all():
-            if call.state == "queued" or isinstance(call.request, List):
+            if call.state == "queued" or isinstance(call.request, List | Subscribe):
                 call.end(_shutting_down())
         try:
             async with asyncio.timeout(grace_s) as self._grace:
@@ -184,6 +186,8 @@ class Reception:
         self._register.add(call)
         call.task = self._tasks.create_task(self._run(call, work))
         call.task.add_done_callback(lambda _task: self._settle(call, work))
+        if call.is_ending:  # its client turned out to be gone
+            call.task.cancel()
         if left_s is None:
             return
         loop = asyncio.get_running_loop()

@@ -1,18 +1,30 @@
 """The requests under way, by the client that asked and by the daemon's own number."""
 
+from collections.abc import Callable
+
 from devsynthd.service.call import Call, Client
 from devsynthd.wire.requests import RequestId
 
 
 class Register:
-    """Holds every call from its start to its answer."""
+    """Holds every call from its start to its answer.
+
+    ``on_change`` is told of each one that is new, and of all that changes of it.
+    """
 
     def __init__(self) -> None:
+        self.on_change: Callable[[Call], None] = lambda _: None
         self._calls: dict[Client, dict[RequestId, Call]] = {}
 
     def add(self, call: Call) -> None:
-        """Note that work on *call* has started."""
-        self._calls.setdefault(call.client, {})[call.id] = call
+        """Note that work on *call* starts; one that is here already stays as it is."""
+        own = self._calls.setdefault(call.client, {})
+        if own.get(call.id) is call:
+            return
+        own[call.id] = call
+        call.on_change = self._changed
+        if call.state != "queued":  # else it is told of as soon as it has its place
+            call.changed()
 
     def discard(self, call: Call) -> None:
         """Note that *call* is being answered, if it was here at all."""
@@ -38,3 +50,6 @@ class Register:
     def all(self) -> list[Call]:
         """Return all calls."""
         return [call for own in self._calls.values() for call in own.values()]
+
+    def _changed(self, call: Call) -> None:
+        self.on_change(call)

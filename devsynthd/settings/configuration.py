@@ -14,6 +14,7 @@ from devsynthd.settings.schema import BY_KEY, Settings
 from devsynthd.settings.sources import Given, Loaded
 from devsynthd.settings.values import show_value
 from devsynthd.wire.errors import ConfigInvalid
+from devsynthd.wire.events import ConfigNews
 from devsynthd.wire.objects import ConfigStatus
 from devsynthd.wire.requests import Value
 from devsynthd.wire.text import named
@@ -82,6 +83,7 @@ class Configuration:
     """Holds the settings in force. All of it happens on one event loop, files are read on threads.
 
     What is asked of it is done by ``run``, so that what was read last is what is in force.
+    ``on_change`` is told the keys whose values are others whenever ``news`` is another.
 
     Args:
         sources: Where settings come from.
@@ -104,6 +106,7 @@ class Configuration:
         self._told: str | None = None  # the fault that was logged last
         self._jobs: asyncio.Queue[_Job[Any]] = asyncio.Queue()
         self.generation = 1
+        self.on_change: Callable[[tuple[str, ...]], None] = lambda _: None
 
     @property
     def loaded(self) -> Loaded:
@@ -124,6 +127,16 @@ class Configuration:
             valid=self._error is None,
             error=str(self._error) if self._error else None,
             overrides=self.loaded.overrides,
+        )
+
+    def news(self, changed: tuple[str, ...] = ()) -> ConfigNews:
+        """Return how the file is, as an event tells it; *changed* are keys, never values."""
+        status = self.status()
+        return ConfigNews(
+            config_generation=status.config_generation,
+            changed=changed,
+            valid=status.valid,
+            error=status.error,
         )
 
     # What can be asked for ------------------------------------------------------------------
@@ -228,18 +241,26 @@ class Configuration:
             self._refuse(bug)
             raise bug from exc
         self._prepared = prepared
-        if self._error is not None:
+        was_valid = self._error is None
+        if not was_valid:
             logger.info("%s is valid again", self._sources.path)
             self._error = self._told = None
-        if prepared.loaded != before.loaded:
+        is_other = prepared.loaded != before.loaded
+        if is_other:
             self.generation += 1
-        return self._tell(before, prepared)
+        changed = self._tell(before, prepared)
+        if is_other or not was_valid:
+            self.on_change(changed)
+        return changed
 
     def _refuse(self, error: ConfigInvalid) -> None:
         """Note that the file is not valid, and log it once."""
         if str(error) != self._told:
             logger.warning("the settings stay as they were: %s", error)
+        is_other = self._error is None or str(self._error) != str(error)
         self._error, self._told = error, str(error)
+        if is_other:
+            self.on_change(())
 
     def _tell(self, before: Prepared, now: Prepared) -> tuple[str, ...]:
         """Log what is different *now*; return the keys."""

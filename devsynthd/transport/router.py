@@ -19,6 +19,7 @@ SEND_HIGH_WATER = 64
 MAX_OUTBOX_BYTES = 16 * 2**20  # and one message more: however long an answer is, it has room
 BATCH = 64  # messages read before other work of the loop has its turn
 MIN_RETRY_S, MAX_RETRY_S = 0.002, 0.05
+LONG_S, LONG_RETRY_S = 5.0, 1.0  # a reader may be suspended for hours: no reason to wake up often
 STALL_S = 30.0
 LINGER_MS = 1000
 
@@ -36,7 +37,7 @@ class Listener(Protocol):
         """*peer* has read all that waited for it."""
 
     def stalled(self, peer: Peer) -> None:
-        """*peer* has not read for too long, or lets too much pile up."""
+        """*peer* has not read for too long, or lets too much pile up. Told again and again."""
 
     def left(self, peer: Peer) -> None:
         """The connection of *peer* has ended. Nothing more comes from it or reaches it."""
@@ -54,10 +55,12 @@ class Router:
         self._by_fd: dict[int, Peer] = {}
         self._connected: set[int] = set()  # descriptors
         self._slow: set[Peer] = set()
+        self._stalled: set[Peer] = set()  # those that have not read for so long that it was logged
         self._all_sent = asyncio.Event()
         self._all_sent.set()
         self._retry: asyncio.TimerHandle | None = None
         self._retry_s = MIN_RETRY_S
+        self._moved_at = 0.0  # when a slow peer read last, or another one became slow
         self._drain_due: asyncio.Handle | None = None
         self._context = zmq.Context()
         self._socket = socket = self._context.socket(zmq.ROUTER)
@@ -84,7 +87,7 @@ class Router:
         self._drain()
 
     async def flushed(self) -> None:
-        """Wait until nothing waits for a slow peer."""
+        """Wait until nothing waits for a slow peer, but for those that have stalled."""
         await self._all_sent.wait()
 
     def close(self) -> None:
@@ -192,11 +195,10 @@ class Router:
         peer.outbox_bytes += size
         if peer.slow_since is None:
             peer.slow_since = self._loop.time()
-        self._slow.add(peer)
-        self._all_sent.clear()
-        # By timer, not by POLLOUT: that stays true while any other peer could be written to.
-        if self._retry is None:
-            self._retry = self._loop.call_later(self._retry_s, self._retry_slow)
+        if peer not in self._slow:
+            self._slow.add(peer)
+            self._all_sent.clear()
+            self._retry_in(MIN_RETRY_S)
 
     def _try(self, peer: Peer, frames: Frames) -> bool:
         """Return whether *frames* left; a peer that is not there any more is forgotten."""
@@ -222,11 +224,28 @@ class Router:
         for peer in list(self._slow):
             if peer.slow_since is not None and now - peer.slow_since > self._stall_s:
                 peer.slow_since = now
-                logger.warning("pid %s has not read for %.0f s", peer.pid, self._stall_s)
+                if peer not in self._stalled:
+                    logger.warning("pid %s has not read for %.0f s", peer.pid, self._stall_s)
+                self._stalled.add(peer)
+                self._look_if_all_sent()
                 self._listener.stalled(peer)
-        self._retry_s = MIN_RETRY_S if progress else min(MAX_RETRY_S, self._retry_s * 2)
-        if self._slow and self._retry is None:
-            self._retry = self._loop.call_later(self._retry_s, self._retry_slow)
+        if progress:
+            self._retry_in(MIN_RETRY_S)
+        elif self._retry is None:
+            longest_s = MAX_RETRY_S if now - self._moved_at < LONG_S else LONG_RETRY_S
+            self._retry_after(min(longest_s, self._retry_s * 2))
+
+    def _retry_in(self, delay_s: float) -> None:
+        """Try again soon, since something has moved."""
+        self._moved_at = self._loop.time()
+        if self._retry is not None:
+            self._retry.cancel()
+        self._retry_after(delay_s)
+
+    def _retry_after(self, delay_s: float) -> None:
+        # By timer, not by POLLOUT: that stays true while any other peer could be written to.
+        self._retry_s = delay_s
+        self._retry = self._loop.call_later(delay_s, self._retry_slow) if self._slow else None
 
     def _flush_slow(self) -> bool:
         """Send what waits, as far as it goes; return whether anything left."""
@@ -235,18 +254,26 @@ class Router:
             while peer.outbox and self._try(peer, peer.outbox[0]):
                 peer.outbox_bytes -= sum(map(len, peer.outbox.popleft()))
                 peer.slow_since = self._loop.time()
+                self._stalled.discard(peer)
                 progress = True
             if not peer.outbox and not peer.gone:
                 self._no_longer_slow(peer)
                 peer.slow_since = None
                 peer.loses_replies = False
                 self._listener.writable(peer)
+        self._look_if_all_sent()  # one that had stalled may be reading
         return progress
 
     def _no_longer_slow(self, peer: Peer) -> None:
         self._slow.discard(peer)
-        if not self._slow:
+        self._stalled.discard(peer)
+        self._look_if_all_sent()
+
+    def _look_if_all_sent(self) -> None:
+        if self._slow <= self._stalled:
             self._all_sent.set()
+        else:
+            self._all_sent.clear()
 
     @staticmethod
     def _events(socket: zmq.Socket[bytes]) -> int:

@@ -91,7 +91,11 @@ class Usage(Struct, frozen=True):
 
 
 class Timing(Struct, frozen=True, kw_only=True):
-    """Where the seconds went: *queued_s* + *waiting_s* + *streaming_s* = *total_s*."""
+    """Where the seconds went: *queued_s* + *waiting_s* + *streaming_s* = *total_s*.
+
+    *tokens_per_s* is the speed while it streams: as the upstream counted the tokens, or before the
+    end an estimate from the pieces of the answer.
+    """
 
     queued_s: float
     waiting_s: float

@@ -1,9 +1,9 @@
-"""How an answer travels: ``Chunk`` and ``Progress``, then one ``Result`` or one ``Error``."""
+"""How an answer travels: ``Chunk``, ``Progress``, ``Event``, then one ``Result`` or ``Error``."""
 
 from msgspec import Raw, Struct
 
 from devsynthd.wire.objects import ErrorInfo, RequestState
-from devsynthd.wire.requests import RequestId, ToolCallPart
+from devsynthd.wire.requests import RequestId, ToolCallPart, Topic
 from devsynthd.wire.results import AnyResult
 
 
@@ -40,6 +40,21 @@ class Progress(Struct, frozen=True, kw_only=True, tag_field="type", tag="progres
     request: int
 
 
+class Event(Struct, frozen=True, kw_only=True, tag_field="type", tag="event"):
+    """News of a *topic*: what is in *data* is in `devsynthd.wire.events`, a struct a topic.
+
+    *time* is Unix time in seconds. *snapshot*: it tells how everything is, not what has changed.
+    *missed* is how many events of this topic were left out before it, for a reader that was slow.
+    """
+
+    id: RequestId
+    topic: Topic
+    time: float
+    snapshot: bool
+    missed: int
+    data: Raw
+
+
 class Error(Struct, frozen=True, kw_only=True, tag_field="type", tag="error"):
     """The request failed; *id* is null where it could not be read."""
 
@@ -54,5 +69,5 @@ class ReceivedResult(Struct, frozen=True, kw_only=True, tag_field="type", tag="r
     result: Raw
 
 
-AnyReply = Result | Chunk | Progress | Error
-ReceivedReply = ReceivedResult | Chunk | Progress | Error
+AnyReply = Result | Chunk | Progress | Event | Error
+ReceivedReply = ReceivedResult | Chunk | Progress | Event | Error

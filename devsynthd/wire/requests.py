@@ -37,6 +37,9 @@ InputText = Annotated[str, Meta(min_length=1)]
 Value = str | int | float | bool
 """A value of a setting."""
 
+Topic = Literal["models", "upstream", "config", "requests", "log"]
+"""What there are events about."""
+
 ABSENT = Raw()
 """Stands for a free-form field that is not given."""
 
@@ -251,6 +254,15 @@ class Reload(Request, frozen=True, kw_only=True, tag="reload"):
     """Have the daemon read its config file now."""
 
 
+class Subscribe(Request, frozen=True, kw_only=True, tag="subscribe"):
+    """Ask for an ``Event`` whenever something changes, until this request is cancelled.
+
+    The first one of each topic but ``log`` tells how it is now. *topics* null: all but ``log``.
+    """
+
+    topics: Annotated[list[Topic], Meta(min_length=1, max_length=16)] | None = None
+
+
 class Shutdown(Request, frozen=True, kw_only=True, tag="shutdown"):
     """Have the daemon drain and exit. *grace* is in seconds; null: the setting."""
 
@@ -271,6 +283,7 @@ AnyRequest = (
     | ConfigGet
     | ConfigSet
     | Reload
+    | Subscribe
     | Shutdown
 )
 

@@ -23,7 +23,7 @@ def test_ping_tells_what_is_spoken_and_the_limits(dealer: Dealer) -> None:
         "ops": [
             *("ping", "status", "list", "select", "generate", "embed"),
             *("load", "unload", "download", "cancel"),
-            *("config_get", "config_set", "reload", "shutdown"),
+            *("config_get", "config_set", "reload", "subscribe", "shutdown"),
         ],
         "limits": {
             "max_body_bytes": 32 * 2**20,

@@ -78,3 +78,28 @@ def test_the_parts_add_up(moments: list[float]) -> None:
     queued_s, waiting_s, streaming_s, total_s = seconds(ledger.closed(last_at, tokens=1))
 
     assert queued_s + waiting_s + streaming_s == pytest.approx(total_s, abs=1e-6)
+
+
+def test_the_speed_of_a_stream_is_estimated_from_its_pieces() -> None:
+    ledger = Ledger(0)
+    ledger.sent(1)
+    ledger.heard(2, pieces=3)
+    assert ledger.timing(2.5).tokens_per_s is None  # what came first took no time
+    ledger.heard(3, pieces=2)
+    ledger.heard(4)
+
+    assert ledger.timing(5).tokens_per_s == 1
+    assert ledger.closed(9, tokens=None).tokens_per_s is None
+    assert ledger.closed(9, tokens=8).tokens_per_s == 4
+
+
+def test_an_answer_that_begins_anew_has_a_new_speed() -> None:
+    ledger = Ledger(0)
+    ledger.sent(1)
+    ledger.heard(2)
+    ledger.heard(3)
+    ledger.returned()
+    ledger.sent(4)
+    ledger.heard(5)
+
+    assert ledger.timing(6).tokens_per_s is None
