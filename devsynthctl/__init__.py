@@ -1,4 +1,4 @@
-"""Talk to devsynthd: ``Client`` for programs, ``devsynthctl`` for people and shells.
+"""Talk to devsynthd: ``Client`` and ``AsyncClient`` for programs, ``devsynthctl`` for people.
 
 The names are loaded when they are first used, so that a command pays only for what it needs.
 """
@@ -7,29 +7,53 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from devsynthctl.aio import AsyncClient, AsyncStream, AsyncSubscription
     from devsynthctl.client import Client
-    from devsynthctl.errors import ClientError, ConnectionLost, DaemonUnreachable, NoAnswer
+    from devsynthctl.errors import (
+        BadReply,
+        ClientError,
+        ConnectionLost,
+        DaemonUnreachable,
+        NoAnswer,
+        UnknownError,
+    )
+    from devsynthctl.news import News
     from devsynthctl.stream import Stream
+    from devsynthctl.subscription import Subscription
     from devsynthd.wire.errors import DevsynthError
 
 __all__ = [
+    "AsyncClient",
+    "AsyncStream",
+    "AsyncSubscription",
+    "BadReply",
     "Client",
     "ClientError",
     "ConnectionLost",
     "DaemonUnreachable",
     "DevsynthError",
+    "News",
     "NoAnswer",
     "Stream",
+    "Subscription",
+    "UnknownError",
 ]
 
 _HOMES = {
+    "AsyncClient": "devsynthctl.aio",
+    "AsyncStream": "devsynthctl.aio",
+    "AsyncSubscription": "devsynthctl.aio",
+    "BadReply": "devsynthctl.errors",
     "Client": "devsynthctl.client",
     "ClientError": "devsynthctl.errors",
     "ConnectionLost": "devsynthctl.errors",
     "DaemonUnreachable": "devsynthctl.errors",
     "DevsynthError": "devsynthd.wire.errors",
+    "News": "devsynthctl.news",
     "NoAnswer": "devsynthctl.errors",
     "Stream": "devsynthctl.stream",
+    "Subscription": "devsynthctl.subscription",
+    "UnknownError": "devsynthctl.errors",
 }
 
 

@@ -1,57 +1,37 @@
-"""One request from its sending to its last reply: deadlines, and when it is sent again."""
+"""One request of the blocking client, from its sending to its last reply."""
 
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TypeVar, overload
 
 import msgspec
-from msgspec import structs
 
+from devsynthctl.attempts import (
+    RETRY_PAUSE_S,
+    Answer,
+    Attempts,
+    closed,
+    earlier,
+    inherited,
+    lost,
+    too_late,
+)
 from devsynthctl.connection import Disconnected, HungUp
-from devsynthctl.errors import (
-    BadReply,
-    ConnectionLost,
-    DaemonUnreachable,
-    NoAnswer,
-    error_from,
-)
-from devsynthctl.link import RETRY_PAUSE_S, Inbox, Link
+from devsynthctl.errors import BadReply, ConnectionLost, DaemonUnreachable, NoAnswer, error_from
+from devsynthctl.link import Link
+from devsynthctl.session import Inbox, Inherited
 from devsynthd.wire.codec import DECODE_ERRORS, encode
-from devsynthd.wire.errors import BadRequest, DevsynthError, ShuttingDown
-from devsynthd.wire.limits import MAX_BODY_BYTES
-from devsynthd.wire.replies import Chunk, Error, Progress, ReceivedResult
-from devsynthd.wire.requests import (
-    Cancel,
-    ConfigGet,
-    ConfigSet,
-    List,
-    Ping,
-    Reload,
-    Request,
-    Shutdown,
-    Status,
-)
+from devsynthd.wire.errors import DevsynthError, Incomplete
+from devsynthd.wire.replies import Error, Progress
+from devsynthd.wire.requests import Cancel, Request
 
 Shape = TypeVar("Shape")
 
 OnProgress = Callable[[Progress], None]
 """Told how far a request is; what it raises ends the wait, and cancels the request."""
 
-SEND_AGAIN_S = 10.0
-"""How long a request without a timeout of its own is sent again."""
-
-PROMPT_ANSWER_S = 10.0
-"""How long to wait for what a daemon answers without asking anybody."""
-
-LATE_ANSWER_S = 1.0
-"""How long after its deadline the daemon's own word about a request is waited for."""
-
 UNSENT = 0
 """Stands for the id of a request that has none yet."""
-
-_REPEATABLE = (Ping, Status, List, ConfigGet)  # doing them twice is doing them once
-_MEANT_FOR_ONE = (Cancel, Shutdown)  # the next daemon has other requests, and is to run on
-_PROMPT = (Ping, Status, Cancel, ConfigGet, ConfigSet, Reload, Shutdown)
 
 
 def read_result(raw: msgspec.Raw, shape: type[Shape]) -> Shape:
@@ -70,11 +50,9 @@ def read_result(raw: msgspec.Raw, shape: type[Shape]) -> Shape:
 
 
 class Call:
-    """A request that is under way.
+    """A request that is under way; `devsynthctl.attempts` tells when it is sent again.
 
-    Within its timeout (`SEND_AGAIN_S` if it has none) it is sent again when a daemon that shuts
-    down has refused it, unless a chunk of its answer has come; when the daemon goes away without
-    an answer, only if it changes nothing.
+    To be read by one thread at a time; any other may cancel or close it.
 
     Args:
         link: What it is sent over.
@@ -89,120 +67,92 @@ class Call:
     def __init__(self, link: Link, request: Request, timeout_s: float | None) -> None:
         self._link = link
         self.id = link.new_id()
-        self._request = structs.replace(request, id=self.id, client=link.client_name)
-        self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        self._again_until: float | None = None
-        self._begun = False
+        self._attempts = Attempts(
+            request, self.id, link.client_name, timeout_s=timeout_s, now=time.monotonic()
+        )
+        self._give_up: float | None = None
         self._ended = False
         self._inbox = self._send()
 
-    def next(self) -> Chunk | Progress | ReceivedResult:
-        """Return the next reply; a result is the last.
+    @overload
+    def next(self) -> Answer: ...
+
+    @overload
+    def next(self, until: float | None) -> Answer | None: ...
+
+    def next(self, until: float | None = None) -> Answer | None:
+        """Return the next reply, a result is the last; null: none has come at *until* (monotonic).
 
         Raises:
             DevsynthError: The daemon says so, or it cannot be asked any more.
         """
         try:
-            return self._next()
+            return self._next(until)
         except DevsynthError:
             self.close()
             raise
 
-    def cancel(self) -> None:
-        """Have the daemon drop the request, unless it has ended; no more of it is read."""
+    def ask_to_cancel(self) -> None:
+        """Have the daemon end the request, unless it has ended; its last word can be read."""
         if not self._ended:
             cancel = Cancel(id=self._link.new_id(), client=self._link.client_name, target=self.id)
             self._inbox.send(encode(cancel))
-            self.close()
+
+    def cancel(self) -> None:
+        """Have the daemon drop the request, unless it has ended; no more of it is read."""
+        self.ask_to_cancel()
+        self.close()
 
     def close(self) -> None:
         """Read no more of it: it has ended."""
         self._ended = True
         self._inbox.close()
 
-    def _next(self) -> Chunk | Progress | ReceivedResult:
+    def _next(self, until: float | None) -> Answer | None:
+        path = self._link.address.path
         while True:
             try:
-                reply = self._inbox.next(self._give_up)
+                reply = self._inbox.next(earlier(until, self._give_up))
+            except Inherited:
+                raise inherited() from None
             except HungUp:
-                raise _closed() from None
+                raise closed() from None
             except Disconnected:
-                lost = self._lost()
-                if not isinstance(self._request, _REPEATABLE):
-                    raise lost from None
-                self._send_again(lost)
+                self._send_again_after(lost(path))
                 continue
+            except Incomplete:
+                self.ask_to_cancel()
+                raise
             if reply is None:
-                self.cancel()
-                raise self._too_late()
+                if self._give_up is None or time.monotonic() < self._give_up:
+                    return None
+                self.ask_to_cancel()
+                raise too_late(path)
             if not isinstance(reply, Error):
-                # Being told of its place in the queue, say, it has not begun.
-                self._begun = self._begun or isinstance(reply, Chunk)
+                self._attempts.take(reply)
                 return reply
             self._inbox.close()
-            error = error_from(reply.error)
-            refused = isinstance(error, ShuttingDown) and not self._begun
-            if not refused or isinstance(self._request, _MEANT_FOR_ONE):
-                raise error
-            self._send_again(error)
+            self._send_again_after(error_from(reply.error))
 
     def _send(self) -> Inbox:
-        until = self._again_until if self._deadline is None else self._deadline
-        self._link.connect(until)
-        now = time.monotonic()
-        request, self._give_up = self._request, None
-        if self._deadline is not None:
-            left_s = max(self._deadline - now, 0.001)
-            request = structs.replace(request, timeout=left_s, sent=time.time())
-            self._give_up = self._deadline + LATE_ANSWER_S
-        elif isinstance(request, _PROMPT):
-            self._give_up = now + PROMPT_ANSWER_S
-        return self._link.send(_body(request), self.id, until)
+        send_by = self._attempts.send_by
+        self._link.connect(send_by)
+        attempt = self._attempts.prepare(time.monotonic(), time.time())
+        self._give_up = attempt.give_up
+        return self._link.send(attempt.body, self.id, send_by)
 
-    def _send_again(self, reason: DevsynthError) -> None:
+    def _send_again_after(self, error: DevsynthError) -> None:
         """Send it to whoever answers at the address by then, or raise why not in the end."""
-        if self._again_until is None:
-            self._again_until = self._deadline or time.monotonic() + SEND_AGAIN_S
-        while time.monotonic() + RETRY_PAUSE_S < self._again_until:
+        if not self._attempts.may_repeat_after(error):
+            raise error from None
+        while self._attempts.has_time(time.monotonic()):
             time.sleep(RETRY_PAUSE_S)
+            if self._ended:  # by another thread, meanwhile
+                raise closed()
             try:
                 self._inbox = self._send()
             except (DaemonUnreachable, NoAnswer, ConnectionLost) as exc:
-                reason = exc
+                error = exc
             else:
                 return
-        raise reason
-
-    def _lost(self) -> ConnectionLost:
-        return ConnectionLost(
-            f"the daemon at {self._link.address.path} went away before its answer",
-            hint="see whether it runs again: devsynthctl ping --wait 10",
-        )
-
-    def _too_late(self) -> NoAnswer:
-        return NoAnswer(
-            f"the daemon at {self._link.address.path} did not answer in time",
-            hint="is it stuck? Its log tells",
-        )
-
-
-def _closed() -> ConnectionLost:
-    return ConnectionLost(
-        "the client was closed before the answer was complete",
-        hint="close it when its streams are read; a stream that is not wanted is closed by itself",
-    )
-
-
-def _body(request: Request) -> bytes:
-    try:
-        body = encode(request)
-    except UnicodeEncodeError as exc:
-        raise BadRequest(f"the request has text that is not Unicode: {exc}") from exc
-    except OverflowError as exc:
-        raise BadRequest("the request has a number that is too large") from exc
-    if len(body) > MAX_BODY_BYTES:
-        raise BadRequest(
-            f"the request has {len(body)} bytes, the limit is {MAX_BODY_BYTES}",
-            hint="send less context or smaller images",
-        )
-    return body
+        raise error

@@ -1,17 +1,20 @@
 """The blocking client: one method an operation of the protocol, typed results, typed errors."""
 
 import os
+import time
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Literal, Self, Unpack
 
-from msgspec import Raw, structs
+from msgspec import Raw
 
+from devsynthctl.attempts import with_progress
 from devsynthctl.call import UNSENT, Call, OnProgress, read_result
 from devsynthctl.connection import OnIdle
-from devsynthctl.generation_request import GenerateOptions, generate_request
+from devsynthctl.generation_request import GenerateOptions, checked, generate_request
 from devsynthctl.link import Link
 from devsynthctl.stream import Stream
+from devsynthctl.subscription import Subscription
 from devsynthd import __version__
 from devsynthd.wire.replies import Progress, ReceivedResult
 from devsynthd.wire.requests import (
@@ -30,6 +33,8 @@ from devsynthd.wire.requests import (
     Select,
     Shutdown,
     Status,
+    Subscribe,
+    Topic,
     Unload,
     Value,
 )
@@ -51,12 +56,16 @@ from devsynthd.wire.results import (
 
 
 class Client:
-    """A connection to the daemon, made when the first request needs it.
+    """A connection to the daemon, made when the first request needs it, and anew when it is lost.
 
-    To be used by one thread at a time, and not across a fork. Every method takes *timeout*, the
-    seconds until the request's deadline; null takes that of the client. A request that the daemon
-    refuses because it shuts down is sent again within that time, or within 10 s, unless a part of
-    its answer has come.
+    Any thread may use it at any time; all share the connection. After a fork the child makes one
+    of its own; streams that were begun before stay with the parent, which the daemon takes to be
+    there as long as any of its children is.
+
+    Every method takes *timeout*, the seconds until the request's deadline; null takes that of the
+    client. A request that the daemon refuses because it shuts down is sent again within that time,
+    or within 10 s, unless a part of its answer has come. If the daemon goes away without a word,
+    only ``ping``, ``status``, ``list`` and ``config_get`` are: all else raises `ConnectionLost`.
 
     All methods raise `DevsynthError`: a class of `devsynthd.wire.errors` for what the daemon
     tells, of `devsynthctl.errors` for what it cannot tell.
@@ -121,6 +130,40 @@ class Client:
         )
         return read_result(self.ask(request, timeout=timeout), Models)
 
+    def wait_for_change(self, since: int | None = None, *, timeout: float | None = None) -> Models:
+        """Return the list as soon as anything in it, the selection or the reachability changes.
+
+        Args:
+            since: The ``generation`` of the list that is known; null: that of now.
+            timeout: Seconds after which it is returned unchanged.
+        """
+        timeout_s = self._timeout_s if timeout is None else timeout
+        if since is None:
+            started = time.monotonic()
+            known = self.list(timeout=timeout_s)
+            since = known.generation
+            if timeout_s is not None:
+                timeout_s -= time.monotonic() - started
+                if timeout_s <= 0:
+                    return known
+        return self.list(since=since, timeout=timeout_s)
+
+    def subscribe(
+        self, topics: Sequence[Topic] | None = None, *, timeout: float | None = None
+    ) -> Subscription:
+        """Return an iterator over what happens: `News` of *topics*, null: of all but ``log``.
+
+        The first one of each topic but ``log`` tells how it is now::
+
+            for news in client.subscribe(["models"]): ...
+
+        Args:
+            topics: Of ``models``, ``upstream``, ``config``, ``requests`` and ``log``.
+            timeout: Seconds until the daemon ends it.
+        """
+        request = Subscribe(id=UNSENT, topics=None if topics is None else [*topics])
+        return Subscription(self._call(request, timeout))
+
     def select(
         self,
         model: str | None,
@@ -150,9 +193,44 @@ class Client:
     ) -> Completion:
         """Return the answer to *prompt*, or to the last of the messages, once it is complete.
 
-        *on_progress* is called on this thread while the request is queued, or its model is loaded.
+        Args:
+            prompt: The user's message; null if *messages* has it.
+            on_progress: Called on this thread while the request is queued, or its model is
+                loaded.
+            timeout: Seconds until the deadline.
+            **options: Any of these; what is left out or null, the daemon decides.
+
+                - messages (list of `Message` or dict): The conversation so far, in OpenAI form, put
+                  before the prompt; content may be parts with images.
+                - system (str): The system message, put first.
+                - raw (bool): Send the prompt as it is, without a chat template.
+                - suffix (str): What follows the gap that the answer fills.
+                - model (str): The model's id.
+                - max_tokens (int): The longest answer; -1: as long as the server allows.
+                - temperature (float): 0 to 2.
+                - top_p (float): 0 to 1.
+                - top_k (int): -1 for none.
+                - min_p (float): 0 to 1.
+                - seed (int): The same seed, the same answer, where the server keeps to that.
+                - stop (str or list of str): Texts that end the answer.
+                - repeat_penalty (float): More than 0, 1 for none.
+                - presence_penalty, frequency_penalty (float): -2 to 2.
+                - logit_bias (dict): From tokens to numbers.
+                - schema (dict): A JSON Schema; the answer is JSON that satisfies it.
+                - tools (list of dict): Functions that the model may call, in OpenAI form; the calls
+                  are in the result, nothing is run.
+                - tool_choice (str or dict): ``auto``, ``none``, ``required``, or one function.
+                - ttl (int): Seconds that a model stays that is loaded for this.
+                - extra (dict): Further parameters for the upstream.
+                - wait (float): Seconds to wait for an upstream that is not there.
+                - fallback (bool): False: never the embedded engine instead.
+                - background (bool): Give way to everything else.
+
+        Raises:
+            DevsynthError: It failed; ``details["text"]`` has what came, if anything did.
+            TypeError: There is no such option.
         """
-        request = generate_request(prompt, stream=False, **options)
+        request = generate_request(prompt, stream=False, **checked(options))
         return read_result(self.ask(request, on_progress=on_progress, timeout=timeout), Completion)
 
     def stream(
@@ -163,8 +241,11 @@ class Client:
         timeout: float | None = None,
         **options: Unpack[GenerateOptions],
     ) -> Stream:
-        """Return the same answer as an iterator over its chunks, as they come."""
-        request = generate_request(prompt, stream=True, **options)
+        """Return the same answer as an iterator over its chunks, as they come.
+
+        The arguments and errors are those of `generate`; the iterator raises the latter.
+        """
+        request = generate_request(prompt, stream=True, **checked(options))
         return self.open(request, on_progress=on_progress, timeout=timeout)
 
     def embed(
@@ -239,9 +320,12 @@ class Client:
         request: int | None = None,
         timeout: float | None = None,
     ) -> bool:
-        """Cancel a stream of this client by its id, or any request by the daemon's number for it.
+        """Cancel a request, and return whether there was something to cancel.
 
-        Return whether there was something to cancel.
+        Args:
+            target: The id of a stream of this client.
+            request: Instead, the daemon's number for a request of anybody, as `status` tells it.
+            timeout: Seconds until the deadline.
         """
         raw = self.ask(Cancel(id=UNSENT, target=target, request=request), timeout=timeout)
         return read_result(raw, CancelOutcome).cancelled
@@ -282,7 +366,7 @@ class Client:
 
         Progress is asked for, where there is any, if there is *on_progress* to tell.
         """
-        call = self._call(_listened_to(request, on_progress), timeout)
+        call = self._call(with_progress(request, is_wanted=on_progress is not None), timeout)
         try:
             while not isinstance(reply := call.next(), ReceivedResult):
                 if on_progress and isinstance(reply, Progress):
@@ -301,7 +385,8 @@ class Client:
         timeout: float | None = None,
     ) -> Stream:
         """Send *request*, whatever its id, and return its answer as a stream."""
-        return Stream(self._call(_listened_to(request, on_progress), timeout), on_progress)
+        asked = with_progress(request, is_wanted=on_progress is not None)
+        return Stream(self._call(asked, timeout), on_progress)
 
     def close(self) -> None:
         """Hang up: the daemon drops what is under way. A later request connects again."""
@@ -320,10 +405,3 @@ class Client:
 
     def _call(self, request: Request, timeout: float | None) -> Call:
         return Call(self._link, request, self._timeout_s if timeout is None else timeout)
-
-
-def _listened_to(request: Request, on_progress: OnProgress | None) -> Request:
-    """Return *request*, with progress replies if there is somebody to tell."""
-    if isinstance(request, Generate | Load | Download):
-        return structs.replace(request, progress=on_progress is not None)
-    return request

@@ -1,18 +1,16 @@
 """One connection to a daemon: bytes out, bytes in, and the news that it has ended."""
 
-import errno
 import math
-import os
-import socket
-import struct
 import time
 from collections.abc import Callable
 
 import zmq
 
-from devsynthctl.errors import DaemonUnreachable, NoAnswer
+from devsynthctl.dealer import Dealer
+from devsynthctl.errors import NoAnswer
+from devsynthctl.knock import somebody_listens
+from devsynthctl.waking import Waking
 from devsynthd.host.address import Address
-from devsynthd.wire.errors import DevsynthError, Forbidden
 
 SILENCE_LIMIT_S = 10.0
 """How long a peer that took the connection may take to speak: it may just be starting."""
@@ -25,19 +23,7 @@ OnIdle = Callable[[], None]
 
 _RETRY_S = 0.02
 _FLUSH_MS = 20
-_RECEIVE_HWM = 1000
-_NEVER_MS = 7 * 24 * 3600 * 1000
-
-_READABLE = int(zmq.POLLIN)  # a plain number: an enum's operators are slow
-_EVENT = struct.Struct("=HI")  # event, value
-_MADE = int(zmq.EVENT_HANDSHAKE_SUCCEEDED)
-_ENDS = int(
-    zmq.EVENT_DISCONNECTED
-    | zmq.EVENT_CLOSED
-    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
-    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-)
+_BATCH = 64  # bodies that are read at once
 
 
 class Disconnected(Exception):
@@ -51,28 +37,21 @@ class HungUp(Disconnected):
 class Connection:
     """A DEALER socket for the life of one connection; it never reconnects by itself.
 
-    Knows no messages. To be used by one thread at a time, and not across a fork.
-
-    ``IMMEDIATE`` and a ``RECONNECT_IVL`` of -1 are not what they seem: with either of them libzmq
-    drops what has come and is not read yet when the peer hangs up, such as a daemon's last word.
-    Instead, nothing is sent once the monitor has told the end, and no second connection is made.
+    Knows no messages. Any thread may send and close; one at a time may receive. Not to be used
+    across a fork.
     """
 
     def __init__(
         self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, on_idle: OnIdle | None
     ) -> None:
         self._on_idle = on_idle
-        self._made = self._ended = self._hung_up = False
-        self._socket = context.socket(zmq.DEALER)
-        self._socket.linger = 0
-        self._socket.set(zmq.RECONNECT_IVL, _NEVER_MS)
-        self._socket.set(zmq.RCVHWM, _RECEIVE_HWM)
-        self._monitor = self._socket.get_monitor_socket(_MADE | _ENDS)
-        self._monitor.linger = 0
+        self._ended = self._hung_up = False
+        self._turn = Waking()
+        self._dealer = Dealer(context, endpoint)
         self._poller = zmq.Poller()
-        self._poller.register(self._socket, zmq.POLLIN)
-        self._poller.register(self._monitor, zmq.POLLIN)
-        self._socket.connect(endpoint)
+        self._poller.register(self._dealer.socket, zmq.POLLIN)
+        self._poller.register(self._dealer.monitor, zmq.POLLIN)
+        self._poller.register(self._turn.fd, zmq.POLLIN)
 
     @property
     def ended(self) -> bool:
@@ -85,12 +64,15 @@ class Connection:
         Raises:
             Disconnected: It hung up, or speaks something else.
         """
-        while not (self._ended or self._made):
-            if not self._wait(until):
+        while True:
+            with self._turn.waiting():
+                if self._ended:
+                    raise Disconnected
+                if self._dealer.is_made:
+                    return True
+                is_idle = not self._wait(until)
+            if is_idle and not may_go_on(until, self._on_idle):
                 return False
-        if self._ended:
-            raise Disconnected
-        return True
 
     def send(self, body: bytes, until: float | None) -> bool:
         """Hand *body* over for sending; return false if that was not possible before *until*.
@@ -98,75 +80,93 @@ class Connection:
         Raises:
             Disconnected: The connection has ended; *body* was not sent.
         """
-        while True:
-            if self._has_ended():
-                raise Disconnected
-            try:
-                self._socket.send(body, zmq.NOBLOCK)
-            except zmq.Again:
-                pass  # too much is under way already
-            else:
+        with self._turn.acting():
+            if self._send(body):
                 return True
-            self._poller.modify(self._socket, zmq.POLLOUT)
-            try:
-                in_time = self._wait(until)
-            finally:
-                self._poller.modify(self._socket, zmq.POLLIN)
-            if not in_time:
+        while True:  # too much is under way already
+            with self._turn.waiting():
+                if self._send(body):
+                    return True
+                self._poller.modify(self._dealer.socket, zmq.POLLOUT)
+                try:
+                    is_idle = not self._wait(until)
+                finally:
+                    self._poller.modify(self._dealer.socket, zmq.POLLIN)
+            if is_idle and not may_go_on(until, self._on_idle):
                 return False
 
-    def receive(self, until: float | None) -> bytes | None:
-        """Return the next body, or null if none has come at *until* (monotonic; null: no end).
+    def receive(self, until: float | None) -> list[bytes]:
+        """Return the bodies that are there, after a wait for the first one, in their order.
+
+        None of them: none has come at *until* (monotonic; null: no end).
 
         Raises:
             Disconnected: The connection has ended and all that came before is read.
             HungUp: So it has, by `close`.
         """
         while True:
-            if self._socket.closed:
-                raise HungUp if self._hung_up else Disconnected
-            try:
-                return self._socket.recv(zmq.NOBLOCK)
-            except zmq.Again:
+            with self._turn.waiting():
+                if self._dealer.is_closed:
+                    raise HungUp if self._hung_up else Disconnected
+                if bodies := self._bodies():
+                    return bodies
                 if self._ended:
-                    raise Disconnected from None
-            if not self._wait(until):
-                return None
+                    raise Disconnected
+                is_idle = not self._wait(until)
+            if is_idle and not may_go_on(until, self._on_idle):
+                return []
 
     def close(self) -> None:
-        """Hang up; what was not sent yet is dropped, and what was not read."""
-        self._hung_up = not self._ended
-        self._ended = True
-        self._socket.disable_monitor()
-        self._monitor.close()
-        self._socket.close()
+        """Hang up; what was not sent yet is dropped, and what was not read. Idempotent."""
+        with self._turn.acting():
+            if self._dealer.is_closed:
+                return
+            self._hung_up = not self._ended
+            self._ended = True
+            self._dealer.close()
+            self._turn.close()
+
+    def _bodies(self) -> list[bytes]:
+        bodies: list[bytes] = []
+        while len(bodies) < _BATCH and (body := self._dealer.receive()) is not None:
+            bodies.append(body)
+        return bodies
+
+    def _send(self, body: bytes) -> bool:
+        self._read_news()
+        if self._ended:
+            raise Disconnected
+        return self._dealer.send(body)
 
     def _wait(self, until: float | None) -> bool:
-        """Wait for something to happen; return false if nothing has at *until*."""
-        while True:
-            left_s = math.inf if until is None else max(0.0, until - time.monotonic())
-            ready = dict(self._poller.poll(math.ceil(min(left_s, INTERRUPTIBLE_S) * 1000)))
-            if self._monitor in ready:
-                self._read_news()
-            if ready or left_s <= INTERRUPTIBLE_S:
-                return bool(ready)
-            if self._on_idle:
-                self._on_idle()
-
-    def _has_ended(self) -> bool:
-        """Look whether the connection has ended by now."""
-        while not self._ended and int(self._monitor.get(zmq.EVENTS)) & _READABLE:
-            self._read_news()
-        return self._ended
+        """Wait a while, at most to *until*; return false if nothing has happened."""
+        ready = dict(self._poller.poll(math.ceil(slice_s(until) * 1000)))
+        self._read_news()
+        return bool(ready)
 
     def _read_news(self) -> None:
-        event, _ = _EVENT.unpack(self._monitor.recv_multipart()[0])
-        if event == _MADE:
-            self._made = True
-        else:
-            # The news of the end may overtake the last bodies by a moment.
-            self._socket.poll(_FLUSH_MS)
-            self._ended = True
+        if not self._ended:
+            self._dealer.read_news()
+            if self._dealer.has_ended:
+                # The news of the end may overtake the last bodies by a moment.
+                self._dealer.socket.poll(_FLUSH_MS)
+                self._ended = True
+
+
+def slice_s(until: float | None) -> float:
+    """Return how many seconds a single wait may take that is to end at *until* (monotonic)."""
+    if until is None:
+        return INTERRUPTIBLE_S
+    return min(max(0.0, until - time.monotonic()), INTERRUPTIBLE_S)
+
+
+def may_go_on(until: float | None, on_idle: OnIdle | None) -> bool:
+    """Return whether a wait in which nothing has happened may go on; *on_idle* hears of it."""
+    if until is not None and time.monotonic() >= until:
+        return False
+    if on_idle:
+        on_idle()
+    return True
 
 
 def connect(
@@ -189,7 +189,7 @@ def connect(
     limit = time.monotonic() + SILENCE_LIMIT_S
     limit = limit if until is None else min(limit, until)
     while True:
-        if _somebody_listens(address, start_command):
+        if somebody_listens(address, start_command):
             connection = Connection(context, address.endpoint, on_idle)
             try:
                 if connection.wait_until_made(limit):
@@ -207,40 +207,3 @@ def connect(
                 "`--timeout` says how long to wait",
             )
         time.sleep(_RETRY_S)
-
-
-def _somebody_listens(address: Address, start_command: str) -> bool:
-    """Knock at the socket without ZeroMQ, which would wait for ever where nobody is.
-
-    Return false if the door is there but too many others wait at it.
-    """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
-        knock.setblocking(False)  # noqa: FBT003 - its only argument
-        try:
-            knock.connect(os.fspath(address.path))
-        except BlockingIOError:
-            return False
-        except OSError as exc:
-            raise _unreachable(address, exc, start_command) from exc
-    return True
-
-
-def _unreachable(address: Address, exc: OSError, start_command: str) -> DevsynthError:
-    start = f"start the daemon: {start_command} &"
-    match exc.errno:
-        case errno.ENOENT:
-            reason, hint = f"there is no socket at {address.path}", start
-        case errno.ECONNREFUSED if address.path.is_socket():
-            reason, hint = f"the daemon that listened at {address.path} is gone", start
-        case errno.ECONNREFUSED | errno.ENOTSOCK | errno.ENOTDIR | errno.EPROTOTYPE:
-            reason = f"{address.path} is not a socket that can be connected to"
-            hint = "check --socket and DEVSYNTH_SOCKET"
-        case errno.EACCES | errno.EPERM:
-            return Forbidden(
-                f"{address.path} belongs to another user",
-                hint="each user runs a daemon of their own; check --socket and DEVSYNTH_SOCKET",
-            )
-        case _:
-            reason = f"{address.path}: {exc.strerror or exc}"
-            hint = "check --socket and DEVSYNTH_SOCKET"
-    return DaemonUnreachable(f"devsynthd is not reachable: {reason}", hint=hint)

@@ -9,44 +9,83 @@ from msgspec import Raw
 from devsynthctl.call import UNSENT
 from devsynthd.wire.errors import BadRequest
 from devsynthd.wire.freeform import SHAPES, check_size, json_text, value_of
+from devsynthd.wire.nearest import nearest
 from devsynthd.wire.requests import ABSENT, Generate, Message, ToolChoice
 
 
 class GenerateOptions(TypedDict, total=False):
-    """What a generation may be asked besides its prompt; what is left out, the daemon decides.
-
-    *messages* is context in OpenAI form, put before the prompt. *raw* sends the prompt without a
-    chat template, *suffix* is what follows the gap to be filled in. *schema* is a JSON Schema that
-    the answer has to satisfy; *tools* and *tool_choice* are in OpenAI form. *ttl* is how many
-    seconds a model stays that is loaded for this; *extra* is further parameters for the upstream.
-    *wait* is how many seconds an unavailable upstream is waited for; *fallback* false never takes
-    the embedded engine instead; *background* gives way to everything else.
-    """
+    """What a generation may be asked besides its prompt; what is left out, the daemon decides."""
 
     messages: Sequence[Message | Mapping[str, Any]]
+    """The conversation so far, in OpenAI form, put before the prompt."""
     system: str | None
+    """The system message, put first."""
     raw: bool
+    """Send the prompt as it is, without a chat template."""
     suffix: str | None
+    """What follows the gap that the answer fills."""
     model: str | None
+    """The model's id."""
     max_tokens: int | None
+    """The longest answer; -1: as long as the server allows."""
     temperature: float | None
+    """0 to 2."""
     top_p: float | None
+    """0 to 1."""
     top_k: int | None
+    """-1 for none."""
     min_p: float | None
+    """0 to 1."""
     seed: int | None
+    """The same seed, the same answer, where the server keeps to that."""
     stop: str | Sequence[str] | None
+    """Texts that end the answer."""
     repeat_penalty: float | None
+    """More than 0, 1 for none."""
     presence_penalty: float | None
+    """-2 to 2."""
     frequency_penalty: float | None
+    """-2 to 2."""
     logit_bias: dict[Any, float] | None
+    """From tokens to numbers."""
     schema: dict[str, Any] | None
+    """A JSON Schema; the answer is JSON that satisfies it."""
     tools: list[Any] | None
+    """Functions that the model may call, in OpenAI form; nothing is run."""
     tool_choice: Literal["auto", "none", "required"] | Mapping[str, Any] | ToolChoice | None
+    """Whether it may or must call one, or which."""
     ttl: int | None
+    """Seconds that a model stays that is loaded for this."""
     extra: dict[str, Any] | None
+    """Further parameters for the upstream."""
     wait: float
+    """Seconds to wait for an upstream that is not there."""
     fallback: bool | None
+    """False: never the embedded engine instead."""
     background: bool
+    """Give way to everything else."""
+
+
+_NEIGHBOURS = {
+    "stream": "call `stream()` for the chunks of an answer",
+    "progress": "give `on_progress`, a function, and it is told",
+}
+"""What is a field of the request but no option, and what to do instead."""
+
+
+def checked(options: GenerateOptions) -> GenerateOptions:
+    """Return *options* if all of them are known.
+
+    Raises:
+        TypeError: One is not; the message has the nearest name.
+    """
+    for name in options.keys() - GenerateOptions.__annotations__.keys():
+        hint = _NEIGHBOURS.get(name)
+        if hint is None:
+            near = nearest(name, [*GenerateOptions.__annotations__, "on_progress", "timeout"])
+            hint = f"did you mean `{near}`?" if near else "help(Client.generate) lists the options"
+        raise TypeError(f"a generation has no option `{name}`: {hint}")
+    return options
 
 
 def generate_request(
@@ -55,10 +94,11 @@ def generate_request(
     """Return the request for a generation.
 
     Raises:
+        TypeError: There is no such option.
         BadRequest: A message or the choice of a tool is not in OpenAI form, or a free-form value
             is not a map or a list as it should be, cannot be JSON, or is too large.
     """
-    given: dict[str, Any] = {**options}
+    given: dict[str, Any] = {**checked(options)}
     try:
         messages = [msgspec.convert(each, Message) for each in given.pop("messages", ())]
     except msgspec.ValidationError as exc:

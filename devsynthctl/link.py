@@ -1,120 +1,36 @@
-"""A client's link to its daemon: a connection when one is needed, its replies sorted by request."""
+"""A client's link to its daemon: a connection when one is needed."""
 
-import contextlib
 import itertools
 import os
 import shlex
+import threading
 import time
-from collections import deque
 from typing import Any
 
 import zmq
 
-from devsynthctl.connection import Connection, Disconnected, OnIdle, connect
-from devsynthctl.errors import BadReply, ConnectionLost, DaemonUnreachable, NoAnswer
+from devsynthctl.attempts import RETRY_PAUSE_S, hung_up_at_once, too_busy
+from devsynthctl.connection import Disconnected, OnIdle, connect
+from devsynthctl.errors import DaemonUnreachable, NoAnswer
+from devsynthctl.session import Inbox, Session
 from devsynthd.host.address import socket_address
-from devsynthd.wire.codec import DECODE_ERRORS, decode_reply
-from devsynthd.wire.replies import Error, ReceivedReply
-
-RETRY_PAUSE_S = 0.05
-"""Between two looks whether a daemon has come (back)."""
 
 
-class Session:
-    """One connection, and the inboxes of the requests in flight on it."""
+class _Process:
+    """What one process has of a link: a context and a session do not survive a fork."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._inboxes: dict[object, Inbox] = {}
-
-    @property
-    def ended(self) -> bool:
-        """Whether the connection is known to have ended."""
-        return self._connection.ended
-
-    def send(self, body: bytes, request_id: object, until: float | None) -> "Inbox | None":
-        """Send the request in *body*; return its inbox, or null if it could not be sent in time.
-
-        Raises:
-            Disconnected: The connection has ended; *body* was not sent.
-        """
-        if not self.post(body, until):
-            return None
-        inbox = self._inboxes[request_id] = Inbox(self, request_id)
-        return inbox
-
-    def post(self, body: bytes, until: float | None) -> bool:
-        """Send *body*, whose replies nobody will read; return false if that took too long."""
-        return self._connection.send(body, until)
-
-    def read_one(self, until: float | None, reader: "Inbox | None" = None) -> bool:
-        """Read one reply into its inbox; return false if none has come at *until* (monotonic).
-
-        An error without an id goes to *reader*: somebody waits for an answer to what the daemon
-        could not read.
-
-        Raises:
-            Disconnected: The connection has ended, and all that came before is read.
-            BadReply: Something came that is not in the protocol.
-        """
-        body = self._connection.receive(until)
-        if body is None:
-            return False
-        try:
-            reply = decode_reply(body)
-        except DECODE_ERRORS as exc:
-            raise BadReply(
-                f"the reply is not in the protocol: {exc}",
-                hint="does this socket belong to devsynthd, and to one of the same version?",
-            ) from exc
-        nobody_named = isinstance(reply, Error) and reply.id is None
-        inbox = reader if nobody_named else self._inboxes.get(reply.id)
-        if inbox:  # else it was cancelled, and nobody wants to know any more
-            inbox.replies.append(reply)
-        return True
-
-    def forget(self, request_id: object) -> None:
-        """Have further replies to *request_id* thrown away."""
-        self._inboxes.pop(request_id, None)
-
-    def close(self) -> None:
-        """Hang up; what a daemon that has gone said before stays in the inboxes."""
-        with contextlib.suppress(Disconnected, BadReply):
-            while self.ended and self.read_one(time.monotonic()):
-                pass
-        self._connection.close()
-
-
-class Inbox:
-    """The replies to one request that have come and are not read yet."""
-
-    def __init__(self, session: Session, request_id: object) -> None:
-        self._session, self._id = session, request_id
-        self.replies: deque[ReceivedReply] = deque()
-
-    def next(self, until: float | None) -> ReceivedReply | None:
-        """Return the next reply, or null if none has come at *until* (monotonic; null: no end).
-
-        Raises:
-            Disconnected, BadReply: As `Session.read_one`.
-        """
-        while not self.replies:
-            if not self._session.read_one(until, self):
-                return None
-        return self.replies.popleft()
-
-    def send(self, body: bytes) -> None:
-        """Send *body* after the request, if that is possible at once and still of any use."""
-        with contextlib.suppress(Disconnected):
-            self._session.post(body, time.monotonic())
-
-    def close(self) -> None:
-        """Have further replies thrown away."""
-        self._session.forget(self._id)
+    def __init__(self) -> None:
+        self.pid = os.getpid()
+        self.lock = threading.RLock()  # whoever is told of a wait in it may ask something else
+        self.context: zmq.Context[Any] | None = None
+        self.session: Session | None = None
 
 
 class Link:
-    """Connects when there is something to send, and anew when the connection has ended."""
+    """Connects when there is something to send, and anew when the connection has ended.
+
+    For any number of threads, and of processes that fork: each of those connects by itself.
+    """
 
     def __init__(
         self,
@@ -129,8 +45,7 @@ class Link:
             self._start_command += f" --socket {shlex.quote(flag)}"
         self.client_name, self._on_idle = client_name, on_idle
         self._ids = itertools.count(1)
-        self._context: zmq.Context[Any] | None = None
-        self._session: Session | None = None
+        self._processes = [_Process()]  # this one's is the last; those before stay untouched
 
     def new_id(self) -> int:
         """Return an id that no other request of this link has."""
@@ -161,16 +76,18 @@ class Link:
         Raises:
             DaemonUnreachable, NoAnswer: As `devsynthctl.connection.connect`.
         """
-        if self._session and self._session.ended:
-            self._session.close()
-            self._session = None
-        if self._session is None:
-            self._context = self._context or zmq.Context()
-            connection = connect(
-                self._context, self.address, until, self._start_command, self._on_idle
-            )
-            self._session = Session(connection)
-        return self._session
+        mine = self._mine()
+        with mine.lock:
+            if mine.session and mine.session.ended:
+                mine.session.close()
+                mine.session = None
+            if mine.session is None:
+                mine.context = mine.context or zmq.Context()
+                connection = connect(
+                    mine.context, self.address, until, self._start_command, self._on_idle
+                )
+                mine.session = Session(connection, self._on_idle)
+            return mine.session
 
     def send(self, body: bytes, request_id: object, until: float | None) -> Inbox:
         """Send *body*, by *until* (monotonic), and return the inbox for its replies.
@@ -183,30 +100,31 @@ class Link:
         except Disconnected:
             inbox = self._send_anew(body, request_id, until)
         if inbox is None:
-            raise NoAnswer(
-                f"the daemon at {self.address.path} takes no more requests",
-                hint="is it stuck? Its log tells",
-            )
+            raise too_busy(self.address.path)
         return inbox
 
     def close(self) -> None:
         """Hang up; the daemon cancels what was in flight. A later request connects again."""
-        if self._session:
-            self._session.close()
-            self._session = None
-        if self._context:
-            self._context.term()
-            self._context = None
+        mine = self._mine()
+        with mine.lock:
+            if mine.session:
+                mine.session.close()
+                mine.session = None
+            if mine.context:
+                mine.context.term()
+                mine.context = None
+
+    def _mine(self) -> _Process:
+        if self._processes[-1].pid != os.getpid():
+            self._processes.append(_Process())
+        return self._processes[-1]
 
     def _send_anew(self, body: bytes, request_id: object, until: float | None) -> Inbox | None:
         """Do it on a new connection: the old one ended since the last request."""
         try:
             return self.connect(until).send(body, request_id, until)
         except Disconnected:
-            raise ConnectionLost(
-                f"the daemon at {self.address.path} hung up at once",
-                hint="its log tells why",
-            ) from None
+            raise hung_up_at_once(self.address.path) from None
 
 
 def _later(seconds: float | None) -> float | None:

@@ -6,18 +6,20 @@ from typing import Self
 
 from msgspec import Raw
 
+from devsynthctl.attempts import Answer
 from devsynthctl.call import Call, OnProgress, read_result
+from devsynthctl.errors import BadReply
 from devsynthd.wire.errors import DevsynthError, Incomplete
-from devsynthd.wire.replies import Chunk, Progress, ReceivedResult
+from devsynthd.wire.replies import Chunk, Event, Progress, ReceivedResult
 from devsynthd.wire.results import Completion
 
 
 class Stream:
     """Iterates over the chunks of one answer; closing it early cancels the request.
 
-    Other requests of the same client may be made meanwhile, from the same thread. Errors carry
-    the text that has come in ``details["text"]``. *on_progress* is told how far the request is, on
-    the thread that iterates.
+    To be read by one thread at a time; others may cancel it, and make other requests of the same
+    client. Errors carry the text that has come in ``details["text"]``. *on_progress* is told how
+    far the request is, on the thread that iterates.
     """
 
     def __init__(self, call: Call, on_progress: OnProgress | None = None) -> None:
@@ -60,6 +62,9 @@ class Stream:
             self._over, self._raw = True, reply.result
             self._call.close()
             raise StopIteration
+        if isinstance(reply, Event):
+            self.close()
+            raise BadReply("a generation was answered by an event")
         if reply.seq != self._seq:
             self.close()
             raise Incomplete(
@@ -71,8 +76,12 @@ class Stream:
         self._texts.append(reply.text)
         return reply
 
+    def cancel(self) -> None:
+        """Ask the daemon to end it: whoever reads it gets `Cancelled`, with the text so far."""
+        self._call.ask_to_cancel()
+
     def close(self) -> None:
-        """Cancel the request, unless it has ended."""
+        """Cancel the request, unless it has ended; no more of it can be read."""
         if not self._over:
             self._over = True
             self._call.cancel()
@@ -94,7 +103,7 @@ class Stream:
             with contextlib.suppress(Exception):
                 self.close()
 
-    def _next_reply(self) -> Chunk | Progress | ReceivedResult:
+    def _next_reply(self) -> Answer:
         try:
             return self._call.next()
         except DevsynthError as exc:

@@ -249,7 +249,7 @@ def test_an_idle_link_finds_the_next_daemon(socket_path: Path) -> None:
         assert link.connect(None) is session
         daemon.go.set()
         with pytest.raises(Disconnected):
-            session.read_one(until=None)
+            session.read(until=None)
         inbox = link.send(encode(Select(id=1, model="a")), 1, None)
         assert inbox.next(until=None) is not None
         assert daemon.seen.get()["op"] == "select"

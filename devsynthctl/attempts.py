@@ -1,0 +1,205 @@
+"""What a client makes of one request: how it is sent, waited for, and sent again. Pure."""
+
+import os
+from typing import NamedTuple
+
+from msgspec import structs
+
+from devsynthctl.errors import ConnectionLost, NoAnswer
+from devsynthd.wire.codec import encode
+from devsynthd.wire.errors import BadRequest, DevsynthError, ShuttingDown
+from devsynthd.wire.limits import MAX_BODY_BYTES
+from devsynthd.wire.replies import Chunk, Event, Progress, ReceivedResult
+from devsynthd.wire.requests import (
+    Cancel,
+    ConfigGet,
+    ConfigSet,
+    Download,
+    Generate,
+    List,
+    Load,
+    Ping,
+    Reload,
+    Request,
+    Shutdown,
+    Status,
+)
+
+Answer = Chunk | Progress | Event | ReceivedResult
+"""A reply that is no error; a result is the last."""
+
+SEND_AGAIN_S = 10.0
+"""How long a request without a timeout of its own is sent again."""
+
+RETRY_PAUSE_S = 0.05
+"""Between two looks whether a daemon has come (back)."""
+
+PROMPT_ANSWER_S = 10.0
+"""How long to wait for what a daemon answers without asking anybody."""
+
+LATE_ANSWER_S = 1.0
+"""How long after its deadline the daemon's own word about a request is waited for."""
+
+_MIN_TIMEOUT_S = 0.001
+_REPEATABLE = (Ping, Status, List, ConfigGet)  # doing them twice is doing them once
+_MEANT_FOR_ONE = (Cancel, Shutdown)  # the next daemon has other requests, and is to run on
+_PROMPT = (Ping, Status, Cancel, ConfigGet, ConfigSet, Reload, Shutdown)
+
+
+class Attempt(NamedTuple):
+    """One sending: its *body*, and when nobody waits for an answer any more (null: never)."""
+
+    body: bytes
+    give_up: float | None
+
+
+class Attempts:
+    """A request from its first sending to its end. All times but Unix ones are monotonic.
+
+    Within its timeout (`SEND_AGAIN_S` if it has none) it is sent again when a daemon that shuts
+    down has refused it, unless a part of its answer has come; when the daemon goes away without
+    an answer, only if it changes nothing.
+
+    Args:
+        request: All of it but its id, client, sent and timeout.
+        request_id: Its id.
+        client_name: Its client.
+        timeout_s: Until its deadline; null: none.
+        now: When it begins.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        request_id: int,
+        client_name: str,
+        *,
+        timeout_s: float | None,
+        now: float,
+    ) -> None:
+        self._request = structs.replace(request, id=request_id, client=client_name)
+        self._deadline = None if timeout_s is None else now + timeout_s
+        self._again_until: float | None = None
+        self._sent_at = now
+        self._has_begun = False
+
+    @property
+    def send_by(self) -> float | None:
+        """When it must have been sent; null: there is no hurry."""
+        return self._again_until if self._deadline is None else self._deadline
+
+    def prepare(self, now: float, unix_time: float) -> Attempt:
+        """Return what to send now.
+
+        Raises:
+            BadRequest: It is too large, or has text that is not Unicode.
+        """
+        self._sent_at = now
+        request, give_up = self._request, None
+        if self._deadline is not None:
+            left_s = max(self._deadline - now, _MIN_TIMEOUT_S)
+            request = structs.replace(request, timeout=left_s, sent=unix_time)
+            give_up = self._deadline + LATE_ANSWER_S
+        elif isinstance(request, _PROMPT):
+            give_up = now + PROMPT_ANSWER_S
+        return Attempt(_body(request), give_up)
+
+    def take(self, answer: Answer) -> None:
+        """Note that *answer* has come."""
+        # Being told of its place in the queue, say, it has not begun.
+        self._has_begun = self._has_begun or isinstance(answer, Chunk | Event)
+
+    def may_repeat_after(self, error: DevsynthError) -> bool:
+        """Return whether it may be sent again when it has ended with *error*."""
+        match error:
+            case ConnectionLost():
+                return isinstance(self._request, _REPEATABLE)
+            case ShuttingDown():
+                return not self._has_begun and not isinstance(self._request, _MEANT_FOR_ONE)
+            case _:
+                return False
+
+    def has_time(self, now: float) -> bool:
+        """Return whether it may be sent once more, after `RETRY_PAUSE_S`."""
+        if self._deadline is not None:
+            self._again_until = self._deadline
+        elif self._again_until is None or now - self._sent_at >= SEND_AGAIN_S:
+            # What was waited for so long is another matter than what was refused before.
+            self._again_until = now + SEND_AGAIN_S
+        return now + RETRY_PAUSE_S < self._again_until
+
+
+def with_progress(request: Request, *, is_wanted: bool) -> Request:
+    """Return *request* so that progress is told if it *is_wanted* and there is any."""
+    if isinstance(request, Generate | Load | Download):
+        return structs.replace(request, progress=is_wanted)
+    return request
+
+
+def earlier(one: float | None, other: float | None) -> float | None:
+    """Return the earlier of two times; null is never."""
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
+
+
+def lost(path: os.PathLike[str]) -> ConnectionLost:
+    """Return the error for a daemon at *path* that went away unanswered."""
+    return ConnectionLost(
+        f"the daemon at {os.fspath(path)} went away before its answer",
+        hint="see whether it runs again: devsynthctl ping --wait 10",
+    )
+
+
+def too_late(path: os.PathLike[str]) -> NoAnswer:
+    """Return the error for a daemon at *path* that stays silent."""
+    return NoAnswer(
+        f"the daemon at {os.fspath(path)} did not answer in time",
+        hint="is it stuck? Its log tells",
+    )
+
+
+def too_busy(path: os.PathLike[str]) -> NoAnswer:
+    """Return the error for a daemon at *path* that does not read."""
+    return NoAnswer(
+        f"the daemon at {os.fspath(path)} takes no more requests",
+        hint="is it stuck? Its log tells",
+    )
+
+
+def hung_up_at_once(path: os.PathLike[str]) -> ConnectionLost:
+    """Return the error for a daemon at *path* that takes a connection, and ends it."""
+    return ConnectionLost(
+        f"the daemon at {os.fspath(path)} hung up at once", hint="its log tells why"
+    )
+
+
+def closed() -> ConnectionLost:
+    """Return the error for a client that was closed while it waited."""
+    return ConnectionLost(
+        "the client was closed before the answer was complete",
+        hint="close it when its streams are read; a stream that is not wanted is closed by itself",
+    )
+
+
+def inherited() -> ConnectionLost:
+    """Return the error for what was asked before a fork, in the child."""
+    return ConnectionLost(
+        "this was asked by another process, which this one was forked from",
+        hint="ask again: each process has a connection of its own",
+    )
+
+
+def _body(request: Request) -> bytes:
+    try:
+        body = encode(request)
+    except UnicodeEncodeError as exc:
+        raise BadRequest(f"the request has text that is not Unicode: {exc}") from exc
+    except OverflowError as exc:
+        raise BadRequest("the request has a number that is too large") from exc
+    if len(body) > MAX_BODY_BYTES:
+        raise BadRequest(
+            f"the request has {len(body)} bytes, the limit is {MAX_BODY_BYTES}",
+            hint="send less context or smaller images",
+        )
+    return body

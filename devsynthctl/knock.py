@@ -1,0 +1,51 @@
+"""Whether anybody listens at a daemon's socket, found out without ZeroMQ and without waiting."""
+
+import errno
+import os
+import socket
+
+from devsynthctl.errors import DaemonUnreachable
+from devsynthd.host.address import Address
+from devsynthd.wire.errors import DevsynthError, Forbidden
+
+
+def somebody_listens(address: Address, start_command: str) -> bool:
+    """Knock at the socket: ZeroMQ itself would wait for ever where nobody is.
+
+    Return false if the door is there but too many others wait at it. *start_command* is what a
+    person would start that daemon with, for the error.
+
+    Raises:
+        DaemonUnreachable: Nobody listens there, and why.
+        Forbidden: The socket is another user's.
+    """
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
+        knock.setblocking(False)  # noqa: FBT003 - its only argument
+        try:
+            knock.connect(os.fspath(address.path))
+        except BlockingIOError:
+            return False
+        except OSError as exc:
+            raise _unreachable(address, exc, start_command) from exc
+    return True
+
+
+def _unreachable(address: Address, exc: OSError, start_command: str) -> DevsynthError:
+    start = f"start the daemon: {start_command} &"
+    match exc.errno:
+        case errno.ENOENT:
+            reason, hint = f"there is no socket at {address.path}", start
+        case errno.ECONNREFUSED if address.path.is_socket():
+            reason, hint = f"the daemon that listened at {address.path} is gone", start
+        case errno.ECONNREFUSED | errno.ENOTSOCK | errno.ENOTDIR | errno.EPROTOTYPE:
+            reason = f"{address.path} is not a socket that can be connected to"
+            hint = "check --socket and DEVSYNTH_SOCKET"
+        case errno.EACCES | errno.EPERM:
+            return Forbidden(
+                f"{address.path} belongs to another user",
+                hint="each user runs a daemon of their own; check --socket and DEVSYNTH_SOCKET",
+            )
+        case _:
+            reason = f"{address.path}: {exc.strerror or exc}"
+            hint = "check --socket and DEVSYNTH_SOCKET"
+    return DaemonUnreachable(f"devsynthd is not reachable: {reason}", hint=hint)

@@ -1,0 +1,152 @@
+"""One client, many threads: each gets its own answers, and any may cancel or close."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from devsynthctl import Client, ConnectionLost, Stream
+from devsynthd.wire.errors import Cancelled
+from tests.support.daemon import RunningDaemon, start_daemon
+from tests.support.fake_daemon import FakeDaemon
+from tests.support.replies import PONG, models
+from tests.support.upstream_replies import silence_after, tokens
+from tests.support.upstream_server import UpstreamServer
+
+THREADS = 12
+
+
+@pytest.fixture
+def upstream() -> Iterator[UpstreamServer]:
+    with UpstreamServer(["a", "b"]) as server:
+        yield server
+
+
+@pytest.fixture
+def daemon(short_dir: Path, upstream: UpstreamServer) -> Iterator[RunningDaemon]:
+    with start_daemon(short_dir, upstream, daemon_max_concurrency=THREADS) as daemon:
+        yield daemon
+
+
+def test_every_thread_gets_its_own_answers(daemon: RunningDaemon, upstream: UpstreamServer) -> None:
+    rounds = 8
+    upstream.script.extend([tokens(*"abcdefgh")] * (2 * rounds * THREADS))
+    client = daemon.client()
+
+    def ask(number: int) -> None:
+        for turn in range(rounds):
+            assert client.generate(f"{number} {turn}").text == "abcdefgh"
+            assert [model.id for model in client.list().models] == ["a", "b"]
+            assert "".join(chunk.text for chunk in client.stream("x")) == "abcdefgh"
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        for asked in [threads.submit(ask, number) for number in range(THREADS)]:
+            asked.result()
+
+    assert client.status().totals.generations == 2 * rounds * THREADS
+
+
+def test_a_thread_that_waits_keeps_no_other_from_asking(
+    daemon: RunningDaemon, upstream: UpstreamServer
+) -> None:
+    upstream.script.append(silence_after("one"))
+    client = daemon.client()
+    stream = client.stream("x")
+    assert next(stream).text == "one"
+
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(next, stream)
+        for _ in range(20):
+            assert client.ping().protocol == 1
+        stream.cancel()
+        with pytest.raises(Cancelled) as told:
+            waiting.result()
+
+    assert told.value.details["text"] == "one"
+    upstream.wait_disconnected()
+
+
+def hang_up(client: Client, stream: Stream) -> None:
+    client.close()
+    assert stream  # it is the client that is closed
+
+
+def drop(client: Client, stream: Stream) -> None:
+    assert client.ping()
+    stream.close()
+
+
+@pytest.mark.parametrize("end", [hang_up, drop])
+def test_another_thread_ends_the_wait(
+    daemon: RunningDaemon, upstream: UpstreamServer, end: Callable[[Client, Stream], None]
+) -> None:
+    upstream.script.append(silence_after("one"))
+    client = daemon.client()
+    stream = client.stream("x")
+    assert next(stream).text == "one"
+
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(next, stream)
+        end(client, stream)
+        with pytest.raises(ConnectionLost) as told:
+            waiting.result()
+
+    assert "closed" in str(told.value)
+    assert told.value.details["text"] == "one"
+    upstream.wait_disconnected()
+    assert client.ping().protocol == 1
+
+
+def test_all_who_wait_learn_that_the_daemon_went_away(socket_path: Path) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        for _ in range(THREADS):
+            daemon.receive()
+        daemon.hang_up()
+
+    with (
+        FakeDaemon(socket_path, script),
+        Client(socket_path) as client,
+        ThreadPoolExecutor(THREADS) as threads,
+    ):
+        asked = [threads.submit(client.generate, "x") for _ in range(THREADS)]
+        lost = [each.exception() for each in asked]
+
+    assert all(isinstance(each, ConnectionLost) for each in lost)
+
+
+def test_a_client_that_was_lost_connects_once_for_all_threads(socket_path: Path) -> None:
+    """Requests of many threads meet a daemon that has just come back."""
+    together = threading.Barrier(THREADS)
+
+    def ask(client: Client) -> int:
+        together.wait()
+        return client.list().generation
+
+    with FakeDaemon(socket_path, lambda daemon: daemon.serve({"ping": PONG})):
+        client = Client(socket_path)
+        client.ping()
+    answers = {"list": models(generation=7)}
+    with (
+        FakeDaemon(socket_path, lambda daemon: daemon.serve(answers)),
+        client,
+        ThreadPoolExecutor(THREADS) as threads,
+    ):
+        asked = [threads.submit(ask, client) for _ in range(THREADS)]
+        assert [each.result() for each in asked] == [7] * THREADS
+
+
+def test_a_wait_that_nobody_answers_ends_beside_others(
+    daemon: RunningDaemon, upstream: UpstreamServer
+) -> None:
+    upstream.script.append(silence_after("one"))
+    client = daemon.client()
+    with client.stream("x") as stream, ThreadPoolExecutor(1) as threads:
+        next(stream)
+        waiting = threads.submit(next, stream)
+        generation = client.list().generation
+        # Not the thread that reads, so its own deadline is what ends its wait.
+        assert client.wait_for_change(generation, timeout=0.1).generation == generation
+        stream.cancel()
+        assert isinstance(waiting.exception(), Cancelled)
