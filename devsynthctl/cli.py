@@ -31,6 +31,7 @@ COMMANDS = {
     "config": "config",
     "reload": "daemon",
     "shutdown": "daemon",
+    "pipe": "pipe",
 }
 """The module in `devsynthctl.commands` of each command, imported only when it is used."""
 

@@ -1,0 +1,1 @@
+"""The protocol in lines of JSON, for programs that have no ZeroMQ."""

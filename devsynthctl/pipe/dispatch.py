@@ -1,0 +1,134 @@
+"""Sends requests to the daemon that is there, and some of them again to the next one."""
+
+import os
+import shlex
+import time
+from collections.abc import Callable
+
+import zmq
+
+from devsynthctl.attempts import RETRY_PAUSE_S, hung_up_at_once, lost, too_busy
+from devsynthctl.connection import Disconnected, connect
+from devsynthctl.pipe.flight import Flight
+from devsynthctl.pipe.in_flight import InFlight
+from devsynthctl.pipe.receiving import Leg, Receiving
+from devsynthd.host.address import socket_address
+from devsynthd.wire.errors import DevsynthError
+
+_NO_LEG = 0
+
+
+class Dispatch:
+    """Makes the connections, one thread for all of them. What comes back *receiving* reads.
+
+    Args:
+        address: The socket as ``--socket`` gives it; null: found by the common rule.
+        in_flight: Where the requests are while they are under way.
+        receiving: Gets each connection, and tells its end.
+        tell: Takes the lines of those that end with a connection, or wait for another in vain.
+
+    Raises:
+        ConfigInvalid: *address* cannot be the daemon's.
+    """
+
+    def __init__(
+        self,
+        address: str | None,
+        in_flight: InFlight,
+        receiving: Receiving,
+        tell: Callable[[bytes], None],
+    ) -> None:
+        self._address = socket_address(address, os.environ)
+        self._start_command = "devsynthd"
+        if address is not None:
+            self._start_command += f" --socket {shlex.quote(address)}"
+        self._in_flight, self._receiving, self._tell = in_flight, receiving, tell
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._leg: Leg | None = None
+        self._legs = 0
+        self._retry_at = 0.0
+
+    def send(self, flight: Flight) -> None:
+        """Send *flight*, and connect for that if need be.
+
+        Raises:
+            DaemonUnreachable, NoAnswer, Forbidden, ConnectionLost: It was not sent.
+        """
+        for _ in range(2):  # the connection may have ended just now
+            leg = self._leg or self._connect(flight.deadline)
+            flight.connection = leg.number
+            self._in_flight.add(flight)
+            try:
+                is_sent = leg.connection.send(flight.body, flight.deadline)
+            except Disconnected:
+                self._in_flight.remove(flight.id)
+                self._lose(leg)
+                continue
+            if is_sent:
+                return
+            self._in_flight.remove(flight.id)
+            raise too_busy(self._address.path)
+        raise hung_up_at_once(self._address.path)
+
+    def left_s(self) -> float | None:
+        """Return in how many seconds `tend` has something to do; null: when there is news."""
+        due = self._in_flight.next_expiry()
+        if due is None:
+            return None
+        if self._leg is None:
+            due = min(due, self._retry_at)
+        return max(0.0, due - time.monotonic())
+
+    def tend(self) -> None:
+        """Do what is due: see to a lost connection, send again, end who has waited in vain."""
+        if self._leg and self._leg.is_over.is_set():
+            self._lose(self._leg)
+        for line in self._in_flight.expire(time.monotonic()):
+            self._tell(line)
+        number = self._leg.number if self._leg else _NO_LEG
+        waiting = self._in_flight.waiting_for_other_than(number)
+        if waiting and (leg := self._leg or self._look_for_daemon()):
+            for flight in waiting:
+                self._send_again(leg, flight)
+
+    def close(self) -> None:
+        """Hang up, and have no more connections."""
+        if self._leg:
+            self._leg.connection.close()
+        self._receiving.legs.put(None)
+
+    def _connect(self, until: float | None) -> Leg:
+        connection = connect(self._context, self._address, until, self._start_command)
+        self._legs += 1
+        leg = self._leg = Leg(self._legs, connection)
+        self._receiving.legs.put(leg)
+        return leg
+
+    def _lose(self, leg: Leg) -> None:
+        """End what was in flight on *leg*, or have it wait, once all that came before is read."""
+        leg.is_over.wait()
+        leg.connection.close()
+        self._leg = None
+        error = leg.error or lost(self._address.path)
+        for line in self._in_flight.lose(error, time.monotonic()):
+            self._tell(line)
+
+    def _look_for_daemon(self) -> Leg | None:
+        """Return a connection for those who wait, if it is time to look and somebody is there."""
+        if time.monotonic() < self._retry_at:
+            return None
+        try:
+            return self._connect(self._in_flight.next_expiry())
+        except DevsynthError:
+            self._retry_at = time.monotonic() + RETRY_PAUSE_S
+            return None
+
+    def _send_again(self, leg: Leg, flight: Flight) -> None:
+        flight.connection = leg.number
+        self._in_flight.sends_again(flight)
+        try:
+            is_sent = leg.connection.send(flight.body, flight.until)
+        except Disconnected:
+            is_sent = False  # what becomes of it is seen to when the end of the connection is
+        if not is_sent:
+            self._in_flight.waits_on(flight)
