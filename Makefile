@@ -28,7 +28,7 @@ lint: $(VENV)/.dev ## ruff: rules and formatting
 
 types: $(VENV)/.dev ## mypy --strict
 	@echo "== Types: mypy"
-	@$(RUN) mypy devsynthd devsynthctl tests
+	@$(RUN) mypy devsynthd devsynthctl tests examples
 
 format: $(VENV)/.dev ## mend what ruff can mend
 	@$(RUN) ruff check --fix .

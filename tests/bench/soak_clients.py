@@ -11,7 +11,7 @@ import msgspec
 import zmq
 
 from devsynthd.wire.errors import ErrorCode
-from devsynthd.wire.replies import Chunk, Error, Progress, ReceivedReply, ReceivedResult
+from devsynthd.wire.replies import Chunk, Error, Event, Progress, ReceivedReply, ReceivedResult
 from devsynthd.wire.requests import RequestId
 from devsynthd.wire.results import RESULT_TYPES
 from tests.bench.soak_entry import Entry
@@ -202,6 +202,8 @@ class Crowd:
                     self._cancel(connection, entry)
             case Progress():
                 self._ledger.tell(entry, entry.take_progress(reply))
+            case Event():
+                self._ledger.tell(entry, ["it got an event, which it did not subscribe to"])
             case _:
                 self._end(connection, entry, reply)
 
