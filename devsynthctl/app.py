@@ -1,6 +1,7 @@
 """What every command works with: the options of the root, the client, and where output goes."""
 
 import math
+import os
 import select
 import shutil
 import sys
@@ -10,8 +11,6 @@ from typing import TYPE_CHECKING
 
 from msgspec import Raw
 
-from devsynthctl.call import OnProgress
-from devsynthctl.client import Client
 from devsynthctl.errors import info_of
 from devsynthctl.render.as_json import error_line, result_line
 from devsynthctl.render.text import printable, tab_separated
@@ -19,6 +18,8 @@ from devsynthd.wire.errors import DevsynthError
 from devsynthd.wire.objects import Warn
 
 if TYPE_CHECKING:
+    from devsynthctl.call import OnProgress
+    from devsynthctl.client import Client
     from devsynthctl.render.waiting import Waiting
 
 
@@ -46,13 +47,24 @@ class App:
         return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
 
     @property
+    def can_draw(self) -> bool:
+        """Whether stdout is a terminal that can be drawn on, over and over."""
+        return self.on_terminal and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+
+    @property
     def width(self) -> float:
         """How many columns there are for a table; no limit in a pipe."""
         return shutil.get_terminal_size().columns if self.on_terminal else math.inf
 
-    def client(self) -> Client:
-        """Return a client for this run; use it in a ``with``."""
-        return Client(self.address, timeout=self.timeout_s, on_idle=self.check_reader)
+    def client(self, *, endless: bool = False) -> "Client":
+        """Return a client for this run; use it in a ``with``.
+
+        *endless*: its requests have no deadline, also if a timeout was given.
+        """
+        from devsynthctl.client import Client  # noqa: PLC0415 - not to complete a word, or for help
+
+        timeout_s = None if endless else self.timeout_s
+        return Client(self.address, timeout=timeout_s, on_idle=self.check_reader)
 
     def check_reader(self) -> None:
         """Look whether somebody can still read stdout, while nothing is written to it.
@@ -70,28 +82,43 @@ class App:
         """Write *text*, which is clean already, to stdout."""
         sys.stdout.write(text)
 
+    def print_now(self, text: str) -> None:
+        """Write *text*, which is clean already, and do not keep whoever reads it waiting."""
+        sys.stdout.write(text)
+        sys.stdout.flush()
+
     def print_table(
         self,
         columns: Sequence[str],
         rows: Iterable[Sequence[str]],
         long: Container[str],
         *,
+        gives: Iterable[tuple[str, int]] = (),
         marked: bool = False,
     ) -> None:
         """Write *rows* as a table on a terminal, else as tab-separated lines below a header.
 
-        On a terminal the columns in *long* are those that give way. *marked*: the last column
-        marks rows with a ``*``.
+        On a narrow terminal the columns in *gives* give way, in their order, down to the number of
+        characters beside them, or altogether for 0; after them, those in *long* fold. *marked*:
+        the last column marks rows with a ``*``.
         """
         if self.on_terminal:
             # A fifth of a second to import, so only for eyes.
             from devsynthctl.render.table import print_table  # noqa: PLC0415
 
-            print_table(columns, rows, sys.stdout, long=long, color=self.color, marked=marked)
+            print_table(
+                columns,
+                rows,
+                sys.stdout,
+                long=long,
+                gives=gives,
+                color=self.color,
+                marked=marked,
+            )
         else:
             self.print(tab_separated([columns, *rows]))
 
-    def progress(self, title: str, *, bar: bool) -> AbstractContextManager[OnProgress | None]:
+    def progress(self, title: str, *, bar: bool) -> "AbstractContextManager[OnProgress | None]":
         """Draw how far something is while the block runs, with or without a *bar*, on stderr.
 
         The block gets whom to tell; null where nobody looks.
@@ -149,6 +176,13 @@ class App:
         sys.stdout.flush()
         for line in text.splitlines() or [""]:
             sys.stderr.write(printable(f"devsynthctl: {line}\n"))
+
+    def tell_gone(self, error: DevsynthError) -> None:
+        """Tell that the daemon has gone away, and that it is waited for."""
+        if self.as_json:
+            self.fail(error)
+        else:
+            self.note(f"{error}; waiting until it is back")
 
     def fail(self, error: DevsynthError) -> None:
         """Tell that the command failed, and why, on stderr."""

@@ -32,6 +32,10 @@ COMMANDS = {
     "reload": "daemon",
     "shutdown": "daemon",
     "pipe": "pipe",
+    "top": "top",
+    "events": "events",
+    "completion": "completion",
+    "schema": "schema",
 }
 """The module in `devsynthctl.commands` of each command, imported only when it is used."""
 

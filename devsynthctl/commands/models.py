@@ -3,13 +3,23 @@
 from typing import Literal
 
 import click
+from msgspec import Raw
 
 from devsynthctl.app import App
 from devsynthctl.call import UNSENT, read_result
 from devsynthctl.client import Client
 from devsynthctl.errors import error_from
 from devsynthctl.options import as_json, text
-from devsynthctl.render.models import COLUMNS, NAME_COLUMNS, chat_models, choice, menu, row
+from devsynthctl.render.models import (
+    COLUMNS,
+    NAME_COLUMNS,
+    chat_models,
+    choice,
+    gives_way,
+    menu,
+    row,
+    stand_in,
+)
 from devsynthctl.render.text import cell, printable
 from devsynthd.wire.errors import DevsynthError, NoModel
 from devsynthd.wire.objects import ErrorInfo, Source
@@ -21,6 +31,7 @@ from devsynthd.wire.results import Models, Selected
 @click.option("--refresh", is_flag=True, help="Ask the upstream first.")
 @click.option("--loaded", is_flag=True, help="Only models that are known to be loaded.")
 @click.option("--kind", type=click.Choice(["llm", "embedding"]), help="Only models of this kind.")
+@click.option("--watch", is_flag=True, help="Show them until q or Ctrl-C, as they change.")
 @click.option("-q", "--quiet", is_flag=True, help="Only the ids, one a line.")
 @as_json
 @click.pass_obj
@@ -30,25 +41,53 @@ def models(
     refresh: bool,
     loaded: bool,
     kind: Literal["llm", "embedding"] | None,
+    watch: bool,
     quiet: bool,
 ) -> None:
     """List the models.
 
-    The context is in tokens: that of the loaded model, else the longest possible one. The selected
-    model is marked with a *. Piped, the columns are separated by tabs, and the mark is in the last.
+    The context is in tokens: that of the loaded model, else the longest possible one. On a
+    terminal the selected model is marked with a *, and what has no room is left out.
+
+    Piped, there is a header, and then a line a model, with a tab between two columns: id, name,
+    owner, kind (llm, embedding, unknown), state (loaded, not loaded, unknown), context,
+    quantization, selected (* or empty). What is not known is empty. No cell has a tab, a line
+    break or another control character in it, and none of these columns will go or change places:
+    `cut -f1` and `fzf --header-lines=1` can rely on that.
+
+    With --watch, piped, the models come once, and after that those that have changed; one that is
+    gone has the state gone. With --json, each line is a whole list. If the daemon goes away, it
+    goes on when it is back; with --timeout S, it ends after S seconds, which is no error.
     """
-    with app.client() as client:
-        result = client.ask(List(id=UNSENT, refresh=refresh, loaded=loaded, kind=kind))
-
-    def show() -> None:
-        listing = read_result(result, Models)
+    request = List(id=UNSENT, refresh=refresh, loaded=loaded, kind=kind)
+    if watch:
         if quiet:
-            app.print("".join(f"{cell(model.id)}\n" for model in listing.models))
-        else:
-            app.print_table(COLUMNS, map(row, listing.models), NAME_COLUMNS, marked=True)
-        app.warn(listing.warnings)
+            raise click.UsageError("--watch shows what changes of the models, --quiet only ids")
+        # Not needed to list them once.
+        from devsynthctl.watching.models import watch_models  # noqa: PLC0415
 
-    app.answer(result, show)
+        watch_models(app, request)
+        return
+    with app.client() as client:
+        result = client.ask(request)
+    app.answer(result, lambda: _show(app, result, quiet=quiet))
+
+
+def _show(app: App, result: Raw, *, quiet: bool) -> None:
+    listing = read_result(result, Models)
+    if quiet:
+        app.print("".join(f"{cell(model.id)}\n" for model in listing.models))
+    else:
+        app.print_table(
+            COLUMNS,
+            map(row, listing.models),
+            NAME_COLUMNS,
+            gives=gives_way(listing.models),
+            marked=True,
+        )
+    app.warn(listing.warnings)
+    if who := stand_in(listing.models, listing.selection):
+        app.note(who)
 
 
 @click.command()

@@ -11,7 +11,7 @@ from devsynthctl.app import App
 from devsynthctl.call import UNSENT, read_result
 from devsynthctl.options import as_json
 from devsynthctl.render.as_json import json_line
-from devsynthctl.render.requests import COLUMNS, NAME_COLUMNS, cancelled, row
+from devsynthctl.render.requests import COLUMNS, GIVES_WAY, NAME_COLUMNS, cancelled, row
 from devsynthd.wire.limits import MAX_SAFE_INTEGER
 from devsynthd.wire.objects import RequestInfo
 from devsynthd.wire.requests import Status
@@ -49,7 +49,7 @@ def ps(app: App) -> None:
         return
     found = _under_way(status)
     if found or not app.on_terminal:
-        app.print_table(COLUMNS, map(row, found), NAME_COLUMNS)
+        app.print_table(COLUMNS, map(row, found), NAME_COLUMNS, gives=GIVES_WAY)
     if not found:
         app.note(_IDLE)
 

@@ -3,9 +3,12 @@
 from devsynthctl.render.text import cell
 from devsynthd.wire.objects import RequestInfo
 
-COLUMNS = ("number", "op", "state", "position", "model", "seconds", "client", "pid")
+COLUMNS = ("request", "op", "state", "position", "model", "seconds", "client", "pid")
 NAME_COLUMNS = frozenset({"model", "client"})
-"""The columns that give way where there is too little room."""
+"""Those whose text may be of any length."""
+
+GIVES_WAY = (("client", 12), ("pid", 0), ("client", 0), ("position", 0), ("op", 0))
+"""The columns that give way on a narrow terminal, in their order; 0 leaves one out."""
 
 
 def row(info: RequestInfo) -> tuple[str, ...]:
@@ -20,6 +23,11 @@ def row(info: RequestInfo) -> tuple[str, ...]:
         info.client or "",
         "" if info.pid is None else str(info.pid),
     )
+
+
+def name(info: RequestInfo) -> str:
+    """Return what the request *info* is called in a line: its number, its op and its model."""
+    return " ".join(filter(None, (f"#{info.request}", info.op, info.model)))
 
 
 def cancelled(info: RequestInfo) -> str:

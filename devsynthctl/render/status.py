@@ -16,7 +16,7 @@ def status_text(report: StatusReport) -> str:
         ("daemon", f"devsynthd {report.version}, pid {report.pid}, up {duration(report.uptime_s)}"),
         ("socket", report.socket),
         *_config(report.config),
-        ("upstream", _source(report.source)),
+        ("upstream", source_text(report.source)),
         ("model", f"{selection.model or 'none'} ({selection.how}: {selection.reason})"),
         ("models", f"{report.models.total}, {report.models.loaded} of them loaded"),
         (
@@ -80,7 +80,8 @@ def _plain(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _source(source: Source) -> str:
+def source_text(source: Source) -> str:
+    """Return where the models come from, and how that is, in a line."""
     state = "reachable" if source.reachable else "not reachable"
     embedded = source.provider == "embedded"
     text = "the embedded engine" if embedded else f"{source.provider} at {source.api_base}"

@@ -10,15 +10,13 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from devsynthd.catalog.cache_file import MAX_FILE_BYTES, PATTERN, READ_ERRORS, content
 from devsynthd.catalog.catalog import Origin
 from devsynthd.upstream.base import Listing
 
+__all__ = ["MAX_FILE_BYTES", "READ_ERRORS", "Cache", "Cached"]
+
 logger = logging.getLogger(__name__)
-
-MAX_FILE_BYTES = 64 * 2**20
-
-# msgspec's DecodeError is a ValueError, as is text that is not UTF-8.
-READ_ERRORS = (OSError, ValueError, RecursionError)
 
 
 class Cached(Struct, frozen=True, kw_only=True):
@@ -39,7 +37,7 @@ class Cache:
     def path(self, origin: Origin) -> Path:
         """Return the file of *origin*, whether or not it exists."""
         key = hashlib.sha256(f"{origin.provider} {origin.api_base}".encode()).hexdigest()[:16]
-        return self._directory / f"models-{key}.json"
+        return self._directory / PATTERN.replace("*", key)
 
     def read(self, origin: Origin) -> Cached | None:
         """Return what was kept; none if there is nothing, or nothing that makes sense."""
@@ -57,7 +55,7 @@ class Cache:
         """Return the highest generation that any file of the directory knows, else 0."""
         highest = 0
         with suppress(OSError):
-            for path in self._directory.glob("models-*.json"):
+            for path in self._directory.glob(PATTERN):
                 with suppress(*READ_ERRORS):
                     highest = max(highest, _read(path).generation)
         return highest
@@ -88,6 +86,4 @@ def _read(path: Path) -> Cached:
     Raises:
         OSError, ValueError, RecursionError: It cannot be read, or makes no sense.
     """
-    if path.stat().st_size > MAX_FILE_BYTES:
-        raise ValueError(f"larger than {MAX_FILE_BYTES} bytes")
-    return msgspec.json.decode(path.read_bytes(), type=Cached)
+    return msgspec.json.decode(content(path), type=Cached)

@@ -38,7 +38,7 @@ def test_requests_are_tab_separated_when_piped(run: Run, socket_path: Path) -> N
         process = run("ps")
     assert (process.returncode, process.stderr) == (0, "")
     assert process.stdout == (
-        "number\top\tstate\tposition\tmodel\tseconds\tclient\tpid\n"
+        "request\top\tstate\tposition\tmodel\tseconds\tclient\tpid\n"
         "5\tgenerate\tstreaming\t\tqwen/small\t2.5\teditor/1\t99\n"
         "6\tload\tloading\t2\tqwen/small\t\t\t\n"
         "7\tgenerate\tqueued\t2\tqwen/small\t\teditor/1\t99\n"

@@ -27,7 +27,7 @@ TIMING = Timing(queued_s=1, waiting_s=0.5, streaming_s=0.75, total_s=2.25, token
 @pytest.mark.parametrize(
     ("fields", "column", "text"),
     [
-        ({}, "number", "7"),
+        ({}, "request", "7"),
         ({}, "op", "generate"),
         ({}, "state", "queued"),
         ({}, "position", ""),

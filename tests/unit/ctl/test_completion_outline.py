@@ -1,0 +1,56 @@
+"""The outline that completes words says what the commands take."""
+
+import click
+import pytest
+from click.shell_completion import ShellComplete
+
+from devsynthctl.completion.outline import ParamType, command, read_outline
+from devsynthctl.completion.survey import survey
+from devsynthctl.completion.values import BY_PLACE, type_of
+
+
+def places(command: click.Command, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
+    """Return the path and the name of every parameter of *command*, and of those below it."""
+    found = {(*path, each.name or "") for each in command.params}
+    if isinstance(command, click.Group):
+        for name, below in command.commands.items():
+            found |= places(below, (*path, name))
+    return found
+
+
+def click_decides(_path: tuple[str, ...], _name: str) -> ParamType | None:
+    return None
+
+
+def test_the_outline_is_that_of_the_commands() -> None:
+    assert read_outline() == survey(), "write it anew: python -m devsynthctl.completion.survey"
+
+
+def test_all_that_completes_by_place_completes_something_that_there_is() -> None:
+    assert set(BY_PLACE) <= places(command(read_outline(), click_decides))
+
+
+@pytest.mark.parametrize(
+    ("args", "begun", "found"),
+    [
+        ([], "mod", ["models"]),
+        (["models"], "--re", ["--refresh"]),
+        (["models", "--kind"], "", ["llm", "embedding"]),
+        (["config"], "uns", ["unset"]),
+        (["config", "unset"], "llm_mo", ["llm_model"]),
+        (["config", "--key"], "llm_mo", ["llm_model"]),
+        (["config", "set"], "llm_mo", ["llm_model"]),
+        (["config", "set", "llm_provider"], "o", ["openai"]),
+        (["config", "set", "llm_auto_select_model"], "", ["true", "false"]),
+        (["config", "set", "llm_max_tokens"], "", []),
+        (["config", "set", "no_such_key"], "", []),
+        (["config", "set", "llm_provider", "openai"], "", []),
+        (["events"], "re", ["requests"]),
+        (["events", "log"], "con", ["config"]),
+        (["generate", "-5"], "", []),
+    ],
+)
+def test_what_completes_a_word(args: list[str], begun: str, found: list[str]) -> None:
+    outline = command(read_outline(), type_of)
+    words = ShellComplete(outline, {}, "devsynthctl", "").get_completions(args, begun)
+    assert [each.value for each in words] == found
