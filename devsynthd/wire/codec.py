@@ -120,7 +120,7 @@ def decode_request(body: bytes, encoding: Encoding) -> AnyRequest:
     if type(request) is Generate and not (
         request.logit_bias is request.schema is request.tools is request.extra is ABSENT
     ):
-        return _with_json(request, encoding)
+        return _with_json(request, body, encoding)
     return request
 
 
@@ -146,8 +146,8 @@ def _excess(body: bytes) -> str | None:
     return None
 
 
-def _with_json(request: Generate, encoding: Encoding) -> Generate:
-    """Return *request* with its free-form fields as JSON text, whatever they came in."""
+def _with_json(request: Generate, body: bytes, encoding: Encoding) -> Generate:
+    """Return *request*, which is in *body*, with its free-form fields as JSON text."""
     given = {name: raw for name in SHAPES if (raw := getattr(request, name)) is not ABSENT}
     texts = {}
     for name, raw in given.items():
@@ -157,8 +157,9 @@ def _with_json(request: Generate, encoding: Encoding) -> Generate:
         except BadRequest as exc:
             raise Undecodable(exc, request_id(request)) from exc
         except DECODE_ERRORS as exc:
-            said = str(exc).partition(" - at ")[0]  # a place there is `$[...]`
-            reason = BadRequest(f"`{name}` cannot be read: {said.strip()}")
+            # A place in what msgspec says is `$[...]`.
+            said = _not_utf8(exc, body, encoding) or str(exc).partition(" - at ")[0].strip()
+            reason = BadRequest(f"`{name}` cannot be read: {said}")
             raise Undecodable(reason, request_id(request)) from exc
     return msgspec.structs.replace(request, **texts)
 
@@ -194,6 +195,8 @@ def _explained(exc: Exception, body: bytes, encoding: Encoding) -> Undecodable:
     if version != PROTOCOL_VERSION:
         return Undecodable(_unsupported(version), known_id)
     op = None if header.op is ABSENT else scalar(header.op, read)
+    if isinstance(op, str) and (said := _not_utf8(exc, body, encoding)):
+        return Undecodable(BadRequest(f"`{op[:32]}`: {said}"), known_id)
     return Undecodable(misfit(exc, op, body, read), known_id)
 
 
@@ -234,11 +237,28 @@ def _malformed(exc: Exception, body: bytes, encoding: Encoding) -> BadRequest:
             hint="a text was cut in the middle of a surrogate pair",
         )
     name = "JSON" if encoding is Encoding.JSON else "MessagePack"
-    return BadRequest(f"the request is not {name}: {exc}", hint=f"send {wanted}")
+    said = _not_utf8(exc, body, encoding) or exc
+    return BadRequest(f"the request is not {name}: {said}", hint=f"send {wanted}")
+
+
+def _not_utf8(exc: Exception, body: bytes, encoding: Encoding) -> str | None:
+    """Return where in *body* the text is that *exc* complains about, if it is bad UTF-8."""
+    if not isinstance(exc, UnicodeDecodeError):
+        return None
+    at = body.find(exc.object) + exc.start
+    if encoding is Encoding.JSON:  # in the text of *exc* escapes may be resolved
+        try:
+            body.decode()
+        except UnicodeDecodeError as whole:
+            at = whole.start
+    return f"text that is not UTF-8: 0x{body[at]:02x} at byte {at} of the request"
 
 
 def _unsupported(version: object) -> UnsupportedVersion:
+    if isinstance(version, float) and version.is_integer():
+        version = int(version)
+    shown = "..." if version is ... else str(version)[:32]
     return UnsupportedVersion(
-        f"protocol version {str(version)[:32]} is not spoken here",
+        f"protocol version {shown} is not spoken here",
         hint=f"send `v`: {PROTOCOL_VERSION}, or leave it out",
     )

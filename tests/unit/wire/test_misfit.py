@@ -185,10 +185,15 @@ def test_a_field_with_a_misleading_name_is_refused_all_the_same(name: str) -> No
     assert refused(generate(Encoding.JSON, **{name: 1})).request_id == 3
 
 
-def test_bad_utf_8_is_told_as_before() -> None:
-    body = generate(Encoding.JSON, prompt="@").replace(b"@", b"\xff")
+@pytest.mark.parametrize("encoding", Encoding)
+@pytest.mark.parametrize("before", ["", "é", "\n"])
+def test_bad_utf_8_is_told_with_its_place(encoding: Encoding, before: str) -> None:
+    body = generate(encoding, prompt=f"{before}@").replace(b"@", b"\xff")
+    place = body.index(b"\xff")
 
-    assert "`generate`: 'utf-8' codec" in str(refused(body).reason)
+    assert str(refused(body).reason) == (
+        f"`generate`: text that is not UTF-8: 0xff at byte {place} of the request"
+    )
 
 
 @pytest.mark.parametrize(
