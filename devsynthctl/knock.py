@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import socket
 
 from devsynthctl.errors import DaemonUnreachable
@@ -9,11 +10,16 @@ from devsynthd.host.address import Address
 from devsynthd.wire.errors import DevsynthError, Forbidden
 
 
-def somebody_listens(address: Address, start_command: str) -> bool:
+def start_command(given: str | None) -> str:
+    """Return what a person starts the daemon with whose socket was *given*; null: none was."""
+    return "devsynthd" if given is None else f"devsynthd --socket {shlex.quote(given)}"
+
+
+def somebody_listens(address: Address, command: str) -> bool:
     """Knock at the socket: ZeroMQ itself would wait for ever where nobody is.
 
-    Return false if the door is there but too many others wait at it. *start_command* is what a
-    person would start that daemon with, for the error.
+    Return false if the door is there but too many others wait at it. *command* is what a person
+    would start that daemon with, for the error.
 
     Raises:
         DaemonUnreachable: Nobody listens there, and why.
@@ -26,12 +32,12 @@ def somebody_listens(address: Address, start_command: str) -> bool:
         except BlockingIOError:
             return False
         except OSError as exc:
-            raise _unreachable(address, exc, start_command) from exc
+            raise _unreachable(address, exc, command) from exc
     return True
 
 
-def _unreachable(address: Address, exc: OSError, start_command: str) -> DevsynthError:
-    start = f"start the daemon: {start_command} &"
+def _unreachable(address: Address, exc: OSError, command: str) -> DevsynthError:
+    start = f"start the daemon: {command} &"
     match exc.errno:
         case errno.ENOENT:
             reason, hint = f"there is no socket at {address.path}", start

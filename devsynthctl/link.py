@@ -2,7 +2,6 @@
 
 import itertools
 import os
-import shlex
 import threading
 import time
 from typing import Any
@@ -12,6 +11,7 @@ import zmq
 from devsynthctl.attempts import RETRY_PAUSE_S, hung_up_at_once, too_busy
 from devsynthctl.connection import Disconnected, OnIdle, connect
 from devsynthctl.errors import DaemonUnreachable, NoAnswer
+from devsynthctl.knock import start_command
 from devsynthctl.session import Inbox, Session
 from devsynthd.host.address import socket_address
 
@@ -40,9 +40,7 @@ class Link:
     ) -> None:
         flag = None if address is None else os.fspath(address)
         self.address = socket_address(flag, os.environ)
-        self._start_command = "devsynthd"
-        if flag is not None:
-            self._start_command += f" --socket {shlex.quote(flag)}"
+        self._start_command = start_command(flag)
         self.client_name, self._on_idle = client_name, on_idle
         self._ids = itertools.count(1)
         self._processes = [_Process()]  # this one's is the last; those before stay untouched

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import itertools
 import os
-import shlex
 import time
 import warnings
 from typing import Any
@@ -17,7 +16,7 @@ from devsynthctl.aio.session import Session
 from devsynthctl.attempts import RETRY_PAUSE_S, closed, hung_up_at_once, too_busy
 from devsynthctl.connection import SILENCE_LIMIT_S
 from devsynthctl.errors import DaemonUnreachable, NoAnswer
-from devsynthctl.knock import somebody_listens
+from devsynthctl.knock import somebody_listens, start_command
 from devsynthd.host.address import socket_address
 
 _KNOCK_PAUSE_S = 0.02
@@ -48,9 +47,7 @@ class Link:
     def __init__(self, address: str | os.PathLike[str] | None, client_name: str) -> None:
         flag = None if address is None else os.fspath(address)
         self.address = socket_address(flag, os.environ)
-        self._start_command = "devsynthd"
-        if flag is not None:
-            self._start_command += f" --socket {shlex.quote(flag)}"
+        self._start_command = start_command(flag)
         self.client_name = client_name
         self.closings = 0
         """How often it was closed: what was begun before must not connect again."""

@@ -1,7 +1,6 @@
 """Sends requests to the daemon that is there, and some of them again to the next one."""
 
 import os
-import shlex
 import time
 from collections.abc import Callable
 
@@ -9,6 +8,7 @@ import zmq
 
 from devsynthctl.attempts import RETRY_PAUSE_S, hung_up_at_once, lost, too_busy
 from devsynthctl.connection import Disconnected, connect
+from devsynthctl.knock import start_command
 from devsynthctl.pipe.flight import Flight
 from devsynthctl.pipe.in_flight import InFlight
 from devsynthctl.pipe.receiving import Leg, Receiving
@@ -39,9 +39,7 @@ class Dispatch:
         tell: Callable[[bytes], None],
     ) -> None:
         self._address = socket_address(address, os.environ)
-        self._start_command = "devsynthd"
-        if address is not None:
-            self._start_command += f" --socket {shlex.quote(address)}"
+        self._start_command = start_command(address)
         self._in_flight, self._receiving, self._tell = in_flight, receiving, tell
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._leg: Leg | None = None
