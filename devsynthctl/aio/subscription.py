@@ -1,19 +1,16 @@
 """Events while they come, for asyncio."""
 
-import contextlib
 import time
-from collections.abc import Generator
-from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
-from devsynthctl.aio.call import Call
+from devsynthctl.aio.held import AsyncHeld
 from devsynthctl.errors import BadReply
 from devsynthctl.news import News
 from devsynthd.wire.errors import DevsynthError
 from devsynthd.wire.replies import Event
 
 
-class AsyncSubscription:
+class AsyncSubscription(AsyncHeld):
     """Iterates over events, until it is closed or dropped, or the daemon ends it.
 
     It is asked for when it is first awaited, entered or iterated; the first event of each topic but
@@ -26,15 +23,6 @@ class AsyncSubscription:
     if it went away.
     """
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
-        self._is_closed = False
-
-    @property
-    def id(self) -> int:
-        """The request's id, for `AsyncClient.cancel`."""
-        return self._call.id
-
     async def wait(self, seconds: float | None = None) -> News | None:
         """Return the next event, or null if none comes within *seconds* (null: no limit).
 
@@ -44,14 +32,14 @@ class AsyncSubscription:
             DevsynthError: The daemon has ended it, or cannot be reached.
             RuntimeError: Another task waits already.
         """
-        if self._is_closed:
+        if self._is_over:
             return None
         self._call.require_free()
         until = None if seconds is None else time.monotonic() + seconds
         try:
             reply = await self._call.next(until)
         except DevsynthError:
-            if self._is_closed:  # by another task
+            if self._is_over:  # by another task
                 return None
             self._drop()
             raise
@@ -63,22 +51,6 @@ class AsyncSubscription:
         self._drop()
         raise BadReply(f"a subscription was answered by {type(reply).__name__}")
 
-    def __await__(self) -> Generator[Any, None, Self]:
-        return self.__aenter__().__await__()
-
-    async def __aenter__(self) -> Self:
-        if not self._is_closed:
-            await self._call.begin()
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
-
     def __aiter__(self) -> Self:
         return self
 
@@ -87,17 +59,3 @@ class AsyncSubscription:
         if news is None:
             raise StopAsyncIteration
         return news
-
-    async def aclose(self) -> None:
-        """End it. Idempotent."""
-        self._drop()
-
-    def __del__(self) -> None:
-        if not getattr(self, "_is_closed", True):
-            with contextlib.suppress(Exception):
-                self._call.cancel_soon()
-
-    def _drop(self) -> None:
-        if not self._is_closed:
-            self._is_closed = True
-            self._call.cancel()

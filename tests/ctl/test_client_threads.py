@@ -1,13 +1,13 @@
 """One client, many threads: each gets its own answers, and any may cancel or close."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from devsynthctl import Client, ConnectionLost, Stream
+from devsynthctl import Client, ConnectionLost
 from devsynthd.wire.errors import Cancelled
 from tests.support.daemon import RunningDaemon, start_daemon
 from tests.support.fake_daemon import FakeDaemon
@@ -68,20 +68,7 @@ def test_a_thread_that_waits_keeps_no_other_from_asking(
     upstream.wait_disconnected()
 
 
-def hang_up(client: Client, stream: Stream) -> None:
-    client.close()
-    assert stream  # it is the client that is closed
-
-
-def drop(client: Client, stream: Stream) -> None:
-    assert client.ping()
-    stream.close()
-
-
-@pytest.mark.parametrize("end", [hang_up, drop])
-def test_another_thread_ends_the_wait(
-    daemon: RunningDaemon, upstream: UpstreamServer, end: Callable[[Client, Stream], None]
-) -> None:
+def test_another_thread_closes_the_client(daemon: RunningDaemon, upstream: UpstreamServer) -> None:
     upstream.script.append(silence_after("one"))
     client = daemon.client()
     stream = client.stream("x")
@@ -89,12 +76,27 @@ def test_another_thread_ends_the_wait(
 
     with ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(next, stream)
-        end(client, stream)
+        client.close()
         with pytest.raises(ConnectionLost) as told:
             waiting.result()
 
     assert "closed" in str(told.value)
     assert told.value.details["text"] == "one"
+    upstream.wait_disconnected()
+    assert client.ping().protocol == 1
+
+
+def test_another_thread_closes_the_stream(daemon: RunningDaemon, upstream: UpstreamServer) -> None:
+    upstream.script.append(silence_after("one"))
+    client = daemon.client()
+    stream = client.stream("x")
+    assert next(stream).text == "one"
+
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(list, stream)
+        stream.close()
+        assert waiting.result() == []
+
     upstream.wait_disconnected()
     assert client.ping().protocol == 1
 
