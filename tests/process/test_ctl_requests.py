@@ -100,7 +100,7 @@ def test_ps_shows_what_runs_and_waits_and_cancel_ends_it(
         told = [process.communicate(timeout=WAIT_S)[1] for process in (first, second)]
 
     table_rows = [dict(zip(header, row, strict=True)) for row in rows]
-    assert [(row["number"], row["op"], row["state"]) for row in table_rows] == [
+    assert [(row["request"], row["op"], row["state"]) for row in table_rows] == [
         (str(runs.request), "generate", "waiting"),
         (str(waits.request), "generate", "queued"),
     ]
