@@ -106,7 +106,7 @@ def test_ps_shows_what_runs_and_waits_and_cancel_ends_it(
     ]
     assert [row["pid"] for row in table_rows] == [str(first.pid), str(second.pid)]
     assert [each["request"] for each in as_json] == [runs.request, waits.request]
-    assert "number" in table
+    assert "request" in table
     assert "queued" in table
     assert "\t" not in table
     assert one.stdout.startswith(f"cancelled {waits.request} (generate")
