@@ -11,18 +11,10 @@ from devsynthd.wire.errors import BadRequest, DevsynthError, ShuttingDown
 from devsynthd.wire.limits import MAX_BODY_BYTES
 from devsynthd.wire.replies import Chunk, Event, Progress, ReceivedResult
 from devsynthd.wire.requests import (
-    Cancel,
-    ConfigGet,
-    ConfigSet,
     Download,
     Generate,
-    List,
     Load,
-    Ping,
-    Reload,
     Request,
-    Shutdown,
-    Status,
 )
 
 Answer = Chunk | Progress | Event | ReceivedResult
@@ -40,10 +32,21 @@ PROMPT_ANSWER_S = 10.0
 LATE_ANSWER_S = 1.0
 """How long after its deadline the daemon's own word about a request is waited for."""
 
+REPEATABLE = frozenset({"ping", "status", "list", "config_get"})
+"""The ops that may be sent again after a daemon has gone away: twice is once."""
+
+MEANT_FOR_ONE = frozenset({"cancel", "shutdown"})
+"""Those that are for no other daemon: the next one has other requests, and is to run on."""
+
+_PROMPT = frozenset({"ping", "status", "cancel", "config_get", "config_set", "reload", "shutdown"})
 _MIN_TIMEOUT_S = 0.001
-_REPEATABLE = (Ping, Status, List, ConfigGet)  # doing them twice is doing them once
-_MEANT_FOR_ONE = (Cancel, Shutdown)  # the next daemon has other requests, and is to run on
-_PROMPT = (Ping, Status, Cancel, ConfigGet, ConfigSet, Reload, Shutdown)
+
+
+def give_up_at(op: str, sent_at: float, deadline: float | None) -> float | None:
+    """Return when nobody waits any more for an answer to *op*; null: never. Monotonic times."""
+    if deadline is not None:
+        return deadline + LATE_ANSWER_S
+    return sent_at + PROMPT_ANSWER_S if op in _PROMPT else None
 
 
 class Attempt(NamedTuple):
@@ -78,6 +81,7 @@ class Attempts:
         now: float,
     ) -> None:
         self._request = structs.replace(request, id=request_id, client=client_name)
+        self._op = str(request.__struct_config__.tag)
         self._deadline = None if timeout_s is None else now + timeout_s
         self._again_until: float | None = None
         self._sent_at = now
@@ -95,14 +99,11 @@ class Attempts:
             BadRequest: It is too large, or has text that is not Unicode.
         """
         self._sent_at = now
-        request, give_up = self._request, None
+        request = self._request
         if self._deadline is not None:
             left_s = max(self._deadline - now, _MIN_TIMEOUT_S)
             request = structs.replace(request, timeout=left_s, sent=unix_time)
-            give_up = self._deadline + LATE_ANSWER_S
-        elif isinstance(request, _PROMPT):
-            give_up = now + PROMPT_ANSWER_S
-        return Attempt(_body(request), give_up)
+        return Attempt(_body(request), give_up_at(self._op, now, self._deadline))
 
     def take(self, answer: Answer) -> None:
         """Note that *answer* has come."""
@@ -113,9 +114,9 @@ class Attempts:
         """Return whether it may be sent again when it has ended with *error*."""
         match error:
             case ConnectionLost():
-                return isinstance(self._request, _REPEATABLE)
+                return self._op in REPEATABLE
             case ShuttingDown():
-                return not self._has_begun and not isinstance(self._request, _MEANT_FOR_ONE)
+                return not self._has_begun and self._op not in MEANT_FOR_ONE
             case _:
                 return False
 

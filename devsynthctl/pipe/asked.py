@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from devsynthctl.attempts import MEANT_FOR_ONE, REPEATABLE
 from devsynthctl.pipe.lines import Line
 from devsynthd.wire.codec import DECODE_ERRORS, Encoding, Undecodable, decode_request
 from devsynthd.wire.errors import BadRequest
@@ -13,8 +14,6 @@ from devsynthd.wire.limits import MAX_BODY_BYTES
 from devsynthd.wire.requests import ABSENT, IdOnWire, RequestId
 
 _GENERATING = ("generate", "embed")
-_REPEATABLE = ("ping", "status", "list", "config_get")  # doing them twice is doing them once
-_MEANT_FOR_ONE = ("cancel", "shutdown")  # the next daemon has other requests, and is to run on
 
 _EXAMPLE = 'a line is one request, like {"op": "ping", "id": 1}'
 _ID_RULE = "a string of 1 to 128 characters, or a whole number within ±(2^53 - 1)"
@@ -67,12 +66,12 @@ class Asked:
     @property
     def is_repeatable(self) -> bool:
         """Whether it may be sent again after a daemon has gone away with it."""
-        return self.op in _REPEATABLE
+        return self.op in REPEATABLE
 
     @property
     def may_be_refused(self) -> bool:
         """Whether it may be sent to another daemon if the first one did not take it."""
-        return self.op not in _MEANT_FOR_ONE
+        return self.op not in MEANT_FOR_ONE
 
     def body_at(self, now: float) -> bytes:
         """Return the body to be sent *now*, Unix time: the line and what it lacks."""

@@ -6,7 +6,14 @@ from collections.abc import Callable
 
 import zmq
 
-from devsynthctl.attempts import RETRY_PAUSE_S, hung_up_at_once, lost, too_busy
+from devsynthctl.attempts import (
+    RETRY_PAUSE_S,
+    earlier,
+    hung_up_at_once,
+    lost,
+    too_busy,
+    too_late,
+)
 from devsynthctl.connection import Disconnected, connect
 from devsynthctl.knock import start_command
 from devsynthctl.pipe.flight import Flight
@@ -54,7 +61,7 @@ class Dispatch:
         """
         for _ in range(2):  # the connection may have ended just now
             leg = self._leg or self._connect(flight.deadline)
-            flight.connection = leg.number
+            flight.sent_on(leg.number, time.monotonic())
             self._in_flight.add(flight)
             try:
                 is_sent = leg.connection.send(flight.body, flight.deadline)
@@ -70,10 +77,11 @@ class Dispatch:
 
     def left_s(self) -> float | None:
         """Return in how many seconds `tend` has something to do; null: when there is news."""
-        due = self._in_flight.next_expiry()
+        expiry, give_up = self._in_flight.next_expiry(), self._in_flight.next_give_up()
+        due = earlier(expiry, give_up)
         if due is None:
             return None
-        if self._leg is None:
+        if expiry is not None and self._leg is None:
             due = min(due, self._retry_at)
         return max(0.0, due - time.monotonic())
 
@@ -81,7 +89,10 @@ class Dispatch:
         """Do what is due: see to a lost connection, send again, end who has waited in vain."""
         if self._leg and self._leg.is_over.is_set():
             self._lose(self._leg)
-        for line in self._in_flight.expire(time.monotonic()):
+        now = time.monotonic()
+        for line in self._in_flight.expire(now):
+            self._tell(line)
+        for line in self._in_flight.give_up(now, too_late(self._address.path)):
             self._tell(line)
         number = self._leg.number if self._leg else _NO_LEG
         waiting = self._in_flight.waiting_for_other_than(number)
@@ -122,7 +133,7 @@ class Dispatch:
             return None
 
     def _send_again(self, leg: Leg, flight: Flight) -> None:
-        flight.connection = leg.number
+        flight.sent_on(leg.number, time.monotonic())
         self._in_flight.sends_again(flight)
         try:
             is_sent = leg.connection.send(flight.body, flight.until)

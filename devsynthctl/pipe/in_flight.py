@@ -97,6 +97,20 @@ class InFlight:
                 return False
             return True
 
+    def give_up(self, now: float, error: DevsynthError) -> list[bytes]:
+        """Return the lines that end with *error* who was sent, and has no answer for too long."""
+        with self._lock:
+            late = [each for each in self._sent.values() if _is_late(each, now)]
+            for flight in late:
+                self._left(self._sent.pop(flight.id))
+            return [error_line(each.id, error) for each in late if not each.is_ours]
+
+    def next_give_up(self) -> float | None:
+        """Return when somebody has had no answer for too long (monotonic); null: never."""
+        with self._lock:
+            times = (each.give_up for each in self._sent.values() if each.give_up is not None)
+            return min(times, default=None)
+
     # Who waits for another daemon ----------------------------------------------------------
 
     def lose(self, error: DevsynthError, now: float) -> list[bytes]:
@@ -163,6 +177,10 @@ class InFlight:
         if flight.asked.is_generating:
             self._generating -= 1
             self._generating_bytes -= len(flight.body)
+
+
+def _is_late(flight: Flight, now: float) -> bool:
+    return flight.give_up is not None and flight.give_up <= now
 
 
 def _subscribes(flight: Flight) -> bool:

@@ -220,3 +220,24 @@ def test_an_error_that_names_nobody_leaves_nobody_without_an_end(short_dir: Path
 
         assert "did not say which one: nested" in pipe.error(1)["message"]
         assert len(pipe.end()) == 1
+
+
+def test_a_daemon_that_hangs_is_given_up(short_dir: Path, upstream: UpstreamServer) -> None:
+    with (
+        daemon_process(short_dir, environ=asks(upstream)) as daemon,
+        piped(daemon.environ) as pipe,
+    ):
+        pipe.send("ping", 1)
+        assert pipe.result(1)["pid"] == daemon.process.pid
+        daemon.signal(signal.SIGSTOP)
+        pipe.send("generate", 2, prompt="hi", timeout=0.1)
+        pipe.send("list", 3, timeout=0.1)
+        try:
+            for number in (2, 3):
+                error = pipe.error(number)
+                assert (error["code"], error["retryable"]) == ("no_answer", True)
+        finally:
+            daemon.signal(signal.SIGCONT)
+        pipe.send("ping", 4)
+        assert pipe.result(4)["pid"] == daemon.process.pid
+        assert len(pipe.end()) == 4
