@@ -18,6 +18,9 @@ SILENCE_LIMIT_S = 10.0
 INTERRUPTIBLE_S = 1.0
 """The longest single wait: a Ctrl-C that comes just before one is heeded after it."""
 
+RECEIVE_HIGH_WATER = 1000
+"""Bodies that are read ahead of a program that does not read: then the daemon slows down."""
+
 OnIdle = Callable[[], None]
 """Called after each `INTERRUPTIBLE_S` of silence; what it raises ends the wait."""
 
@@ -47,7 +50,7 @@ class Connection:
         self._on_idle = on_idle
         self._ended = self._hung_up = False
         self._turn = Waking()
-        self._dealer = Dealer(context, endpoint)
+        self._dealer = Dealer(context, endpoint, receive_high_water=RECEIVE_HIGH_WATER)
         self._poller = zmq.Poller()
         self._poller.register(self._dealer.socket, zmq.POLLIN)
         self._poller.register(self._dealer.monitor, zmq.POLLIN)

@@ -4,12 +4,6 @@ import struct
 
 import zmq
 
-RECEIVE_HIGH_WATER = 1000
-"""Bodies that libzmq reads ahead; the daemon notices a client that lets more pile up.
-
-What is not read ahead when the daemon hangs up is lost, so it is not fewer.
-"""
-
 _NEVER_MS = 7 * 24 * 3600 * 1000
 _READABLE = int(zmq.POLLIN)  # a plain number: an enum's operators are slow
 _EVENT = struct.Struct("=HI")  # event, value
@@ -31,6 +25,9 @@ class Dealer:
     Instead, the monitor tells the end, nothing is sent after it, and the next attempt to connect
     is a week away.
 
+    libzmq reads *receive_high_water* bodies ahead, null: all. What it has not read when the peer
+    hangs up is lost; and the peer notices a client that lets more pile up.
+
     Attributes:
         socket: To be polled.
         monitor: Its monitor, to be polled.
@@ -41,12 +38,18 @@ class Dealer:
             moment: the news may overtake them.
     """
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> None:
+    def __init__(
+        self,
+        context: zmq.Context[zmq.Socket[bytes]],
+        endpoint: str,
+        *,
+        receive_high_water: int | None,
+    ) -> None:
         self.is_made = self.has_ended = False
         self.socket = context.socket(zmq.DEALER)
         self.socket.linger = 0
         self.socket.set(zmq.RECONNECT_IVL, _NEVER_MS)
-        self.socket.set(zmq.RCVHWM, RECEIVE_HIGH_WATER)
+        self.socket.set(zmq.RCVHWM, receive_high_water or 0)
         self.monitor = self.socket.get_monitor_socket(_MADE | _ENDS)
         self.monitor.linger = 0
         self.socket.connect(endpoint)

@@ -55,7 +55,8 @@ class Connection:
         self._settled, self._over = asyncio.Event(), asyncio.Event()
         self._next_look: asyncio.Handle | None = None
         self._last_look: asyncio.Handle | None = None
-        self._dealer = Dealer(context, endpoint)
+        # All that comes is taken in at once anyway.
+        self._dealer = Dealer(context, endpoint, receive_high_water=None)
         self._loop.add_reader(self._dealer.monitor_fd, self._read_news)
         self._loop.add_reader(self._dealer.fd, self._read)
         # libzmq signals only to a reader that has found nothing once.
