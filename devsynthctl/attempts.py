@@ -160,6 +160,15 @@ def too_late(path: os.PathLike[str]) -> NoAnswer:
     )
 
 
+def silent(path: os.PathLike[str]) -> NoAnswer:
+    """Return the error for whoever listens at *path*, and does not speak."""
+    return NoAnswer(
+        f"whoever listens at {os.fspath(path)} does not answer",
+        hint="is the daemon stuck or still starting? Its log tells; `--timeout` says how long to"
+        " wait",
+    )
+
+
 def too_busy(path: os.PathLike[str]) -> NoAnswer:
     """Return the error for a daemon at *path* that does not read."""
     return NoAnswer(

@@ -1,15 +1,20 @@
 """One connection to a daemon: bytes out, bytes in, and the news that it has ended."""
 
+import contextlib
 import math
+import os
+import select
+import threading
 import time
+import weakref
+from collections import deque
 from collections.abc import Callable
 
 import zmq
 
+from devsynthctl.attempts import silent
 from devsynthctl.dealer import Dealer
-from devsynthctl.errors import NoAnswer
 from devsynthctl.knock import somebody_listens
-from devsynthctl.waking import Waking
 from devsynthd.host.address import Address
 
 SILENCE_LIMIT_S = 10.0
@@ -25,7 +30,7 @@ OnIdle = Callable[[], None]
 """Called after each `INTERRUPTIBLE_S` of silence; what it raises ends the wait."""
 
 _RETRY_S = 0.02
-_FLUSH_MS = 20
+_FLUSH_S = 0.02
 _BATCH = 64  # bodies that are read at once
 
 
@@ -40,26 +45,29 @@ class HungUp(Disconnected):
 class Connection:
     """A DEALER socket for the life of one connection; it never reconnects by itself.
 
-    Knows no messages. Any thread may send and close; one at a time may receive. Not to be used
-    across a fork.
+    Knows no messages. Any thread may use it at any time: the socket is touched under a lock that
+    nobody holds while waiting. What is waited for are descriptors, which tell changes only; so who
+    has used up a sign of something to be read passes it on, by a pipe. Not to be used across a
+    fork.
     """
 
     def __init__(
         self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, on_idle: OnIdle | None
     ) -> None:
         self._on_idle = on_idle
-        self._ended = self._hung_up = False
-        self._turn = Waking()
+        self._hung_up = self._is_woken = False
+        self._flush_until: float | None = None
+        self._lock = threading.Lock()
+        self._posted: deque[bytes] = deque()
+        self._woken_fd, self._wake_fd = os.pipe()
+        # Not by `close`: somebody may be about to wait for it.
+        weakref.finalize(self, _close_pipe, self._woken_fd, self._wake_fd).atexit = False
         self._dealer = Dealer(context, endpoint, receive_high_water=RECEIVE_HIGH_WATER)
-        self._poller = zmq.Poller()
-        self._poller.register(self._dealer.socket, zmq.POLLIN)
-        self._poller.register(self._dealer.monitor, zmq.POLLIN)
-        self._poller.register(self._turn.fd, zmq.POLLIN)
 
     @property
     def ended(self) -> bool:
         """Whether the connection is known to have ended: reading and sending find out."""
-        return self._ended
+        return self._dealer.has_ended
 
     def wait_until_made(self, until: float) -> bool:
         """Return true once the peer has spoken ZeroMQ, false if it has not at *until* (monotonic).
@@ -68,13 +76,14 @@ class Connection:
             Disconnected: It hung up, or speaks something else.
         """
         while True:
-            with self._turn.waiting():
-                if self._ended:
+            with self._lock:
+                self._look()
+                if self._dealer.has_ended:
                     raise Disconnected
                 if self._dealer.is_made:
                     return True
-                is_idle = not self._wait(until)
-            if is_idle and not may_go_on(until, self._on_idle):
+                self._dealer.is_readable()  # its descriptor tells of more than bodies
+            if not self._goes_on(until):
                 return False
 
     def send(self, body: bytes, until: float | None) -> bool:
@@ -83,20 +92,30 @@ class Connection:
         Raises:
             Disconnected: The connection has ended; *body* was not sent.
         """
-        with self._turn.acting():
-            if self._send(body):
+        idle_at = time.monotonic() + INTERRUPTIBLE_S
+        while True:
+            with self._lock:
+                is_sent = self._send(body)
+            self._send_posted()
+            if is_sent:
                 return True
-        while True:  # too much is under way already
-            with self._turn.waiting():
-                if self._send(body):
-                    return True
-                self._poller.modify(self._dealer.socket, zmq.POLLOUT)
-                try:
-                    is_idle = not self._wait(until)
-                finally:
-                    self._poller.modify(self._dealer.socket, zmq.POLLIN)
-            if is_idle and not may_go_on(until, self._on_idle):
+            now = time.monotonic()
+            if until is not None and now >= until:
                 return False
+            if now >= idle_at:
+                idle_at = now + INTERRUPTIBLE_S
+                if self._on_idle:
+                    self._on_idle()
+            time.sleep(_RETRY_S)  # too much is under way already
+
+    def post(self, body: bytes) -> None:
+        """Send *body* if that is possible, now or when whoever uses the socket lets go of it.
+
+        It never waits, and may be called at any time: by a signal's handler, by the garbage
+        collector, and so also by a thread that is using the socket.
+        """
+        self._posted.append(body)
+        self._send_posted()
 
     def receive(self, until: float | None) -> list[bytes]:
         """Return the bodies that are there, after a wait for the first one, in their order.
@@ -108,52 +127,96 @@ class Connection:
             HungUp: So it has, by `close`.
         """
         while True:
-            with self._turn.waiting():
-                if self._dealer.is_closed:
-                    raise HungUp if self._hung_up else Disconnected
-                if bodies := self._bodies():
-                    return bodies
-                if self._ended:
-                    raise Disconnected
-                is_idle = not self._wait(until)
-            if is_idle and not may_go_on(until, self._on_idle):
+            with self._lock:
+                bodies, flush_until = self._receive()
+            self._send_posted()
+            if bodies:
+                return bodies
+            if flush_until is not None:
+                self._wait(flush_until)
+            elif not self._goes_on(until):
                 return []
 
     def close(self) -> None:
         """Hang up; what was not sent yet is dropped, and what was not read. Idempotent."""
-        with self._turn.acting():
-            if self._dealer.is_closed:
-                return
-            self._hung_up = not self._ended
-            self._ended = True
-            self._dealer.close()
-            self._turn.close()
+        with self._lock:
+            if not self._dealer.is_closed:
+                self._hung_up = not self._dealer.has_ended
+                self._dealer.has_ended = True
+                self._dealer.close()
+                self._wake()
 
-    def _bodies(self) -> list[bytes]:
+    # With the lock -------------------------------------------------------------------------
+
+    def _receive(self) -> tuple[list[bytes], float | None]:
+        """Return what is there; else, if the peer has hung up, until when more may come."""
+        self._look()
+        if self._dealer.is_closed:
+            raise HungUp if self._hung_up else Disconnected
         bodies: list[bytes] = []
         while len(bodies) < _BATCH and (body := self._dealer.receive()) is not None:
             bodies.append(body)
-        return bodies
+        if bodies or not self._dealer.has_ended:
+            return bodies, None
+        # The news of the end may overtake the last bodies by a moment.
+        if self._flush_until is None:
+            self._flush_until = time.monotonic() + _FLUSH_S
+        elif time.monotonic() >= self._flush_until:
+            raise Disconnected
+        return bodies, self._flush_until
 
     def _send(self, body: bytes) -> bool:
-        self._read_news()
-        if self._ended:
+        knew = self._dealer.has_ended
+        if not self._dealer.is_closed:
+            self._dealer.read_news()
+        if self._dealer.has_ended:
+            if not knew:
+                self._wake()
             raise Disconnected
-        return self._dealer.send(body)
+        has_left = self._dealer.send(body)
+        if self._dealer.is_readable():
+            self._wake()
+        return has_left
+
+    def _look(self) -> None:
+        """Take in the news, and that somebody was woken."""
+        if self._is_woken:
+            self._is_woken = False
+            os.read(self._woken_fd, 1)
+        if not self._dealer.is_closed:
+            self._dealer.read_news()
+
+    def _wake(self) -> None:
+        """Have whoever waits, or is about to, look again."""
+        if not self._is_woken:
+            self._is_woken = True
+            os.write(self._wake_fd, b"!")
+
+    # Without it ----------------------------------------------------------------------------
+
+    def _send_posted(self) -> None:
+        # Who holds the lock comes here after it; it may be ourselves, further down the stack.
+        while self._posted and not self._lock.locked():
+            with self._lock, contextlib.suppress(Disconnected, IndexError):
+                while True:
+                    self._send(self._posted.popleft())
+
+    def _goes_on(self, until: float | None) -> bool:
+        """Wait a while, and return whether there is time left."""
+        has_news = self._wait(until)
+        return may_go_on(until, None if has_news else self._on_idle)
 
     def _wait(self, until: float | None) -> bool:
         """Wait a while, at most to *until*; return false if nothing has happened."""
-        ready = dict(self._poller.poll(math.ceil(slice_s(until) * 1000)))
-        self._read_news()
-        return bool(ready)
+        poller = select.poll()  # one cannot be used twice at a time
+        for fd in (self._dealer.fd, self._dealer.monitor_fd, self._woken_fd):
+            poller.register(fd, select.POLLIN)
+        return bool(poller.poll(math.ceil(slice_s(until) * 1000)))
 
-    def _read_news(self) -> None:
-        if not self._ended:
-            self._dealer.read_news()
-            if self._dealer.has_ended:
-                # The news of the end may overtake the last bodies by a moment.
-                self._dealer.socket.poll(_FLUSH_MS)
-                self._ended = True
+
+def _close_pipe(*fds: int) -> None:
+    for fd in fds:
+        os.close(fd)
 
 
 def slice_s(until: float | None) -> float:
@@ -164,7 +227,7 @@ def slice_s(until: float | None) -> float:
 
 
 def may_go_on(until: float | None, on_idle: OnIdle | None) -> bool:
-    """Return whether a wait in which nothing has happened may go on; *on_idle* hears of it."""
+    """Return whether there is time left; then *on_idle* hears that nothing has happened."""
     if until is not None and time.monotonic() >= until:
         return False
     if on_idle:
@@ -204,9 +267,5 @@ def connect(
                 raise
             connection.close()
         if time.monotonic() + _RETRY_S >= limit:
-            raise NoAnswer(
-                f"whoever listens at {address.path} does not answer",
-                hint="is the daemon stuck or still starting? Its log tells; "
-                "`--timeout` says how long to wait",
-            )
+            raise silent(address.path)
         time.sleep(_RETRY_S)

@@ -8,8 +8,8 @@ from typing import Any
 
 import zmq
 
-from devsynthctl.attempts import RETRY_PAUSE_S, hung_up_at_once, too_busy
-from devsynthctl.connection import Disconnected, OnIdle, connect
+from devsynthctl.attempts import RETRY_PAUSE_S, closed, hung_up_at_once, silent, too_busy
+from devsynthctl.connection import SILENCE_LIMIT_S, Disconnected, OnIdle, connect
 from devsynthctl.errors import DaemonUnreachable, NoAnswer
 from devsynthctl.knock import start_command
 from devsynthctl.session import Inbox, Session
@@ -24,6 +24,7 @@ class _Process:
         self.lock = threading.RLock()  # whoever is told of a wait in it may ask something else
         self.context: zmq.Context[Any] | None = None
         self.session: Session | None = None
+        self.closings = 0
 
 
 class Link:
@@ -74,18 +75,34 @@ class Link:
         Raises:
             DaemonUnreachable, NoAnswer: As `devsynthctl.connection.connect`.
         """
+        limit = time.monotonic() + SILENCE_LIMIT_S
+        limit = limit if until is None else min(limit, until)
         mine = self._mine()
-        with mine.lock:
+        closings = mine.closings
+
+        def on_idle() -> None:
+            if mine.closings != closings:
+                raise closed()
+            if self._on_idle:
+                self._on_idle()
+
+        if not mine.lock.acquire(timeout=max(0.0, limit - time.monotonic())):
+            raise silent(self.address.path)  # another thread has waited as long
+        try:
+            if mine.closings != closings:
+                raise closed()
             if mine.session and mine.session.ended:
                 mine.session.close()
                 mine.session = None
             if mine.session is None:
                 mine.context = mine.context or zmq.Context()
                 connection = connect(
-                    mine.context, self.address, until, self._start_command, self._on_idle
+                    mine.context, self.address, limit, self._start_command, on_idle
                 )
                 mine.session = Session(connection, self._on_idle)
             return mine.session
+        finally:
+            mine.lock.release()
 
     def send(self, body: bytes, request_id: object, until: float | None) -> Inbox:
         """Send *body*, by *until* (monotonic), and return the inbox for its replies.
@@ -104,6 +121,7 @@ class Link:
     def close(self) -> None:
         """Hang up; the daemon cancels what was in flight. A later request connects again."""
         mine = self._mine()
+        mine.closings += 1  # ends an attempt to connect
         with mine.lock:
             if mine.session:
                 mine.session.close()

@@ -4,6 +4,8 @@ import contextlib
 import os
 import threading
 import time
+from collections.abc import Callable
+from functools import partial
 
 from devsynthctl.connection import (
     Connection,
@@ -13,10 +15,13 @@ from devsynthctl.connection import (
     may_go_on,
     slice_s,
 )
-from devsynthctl.errors import BadReply
+from devsynthctl.errors import BadReply, error_from
 from devsynthctl.unread import Unread, not_read
 from devsynthd.wire.codec import DECODE_ERRORS, decode_reply
 from devsynthd.wire.replies import Error, ReceivedReply
+
+_LAST_WORDS_S = 1.0
+"""How long what a daemon said before it went away is read at most."""
 
 
 class Inherited(HungUp):
@@ -32,8 +37,9 @@ class Session:
     def __init__(self, connection: Connection, on_idle: OnIdle | None) -> None:
         self._connection, self._on_idle = connection, on_idle
         self._inboxes: dict[object, Inbox] = {}
-        self._news = threading.Condition()
-        self._is_read = False  # by some thread
+        self._lock = threading.RLock()  # what the garbage collector closes comes here at any time
+        self._news = threading.Condition(self._lock)
+        self._reader: int | None = None  # the thread
         self._pid = os.getpid()
 
     @property
@@ -47,9 +53,12 @@ class Session:
         Raises:
             Disconnected: The connection has ended; *body* was not sent.
         """
-        inbox = self._inboxes[request_id] = Inbox(self, request_id)  # before another thread reads
+        self._require_process()
+        inbox = Inbox(self, request_id)
+        with self._lock:
+            self._inboxes[request_id] = inbox  # before another thread reads its first reply
         try:
-            is_sent = self.post(body, until)
+            is_sent = self._connection.send(body, until)
         except BaseException:
             self.forget(inbox)
             raise
@@ -58,47 +67,46 @@ class Session:
         self.forget(inbox)
         return None
 
-    def post(self, body: bytes, until: float | None) -> bool:
-        """Send *body*, whose replies nobody will read; return false if that took too long.
-
-        Raises:
-            Disconnected: The connection has ended; *body* was not sent.
-        """
-        self._require_process()
-        return self._connection.send(body, until)
+    def post(self, body: bytes) -> None:
+        """Send *body*, whose replies nobody will read, if that is still of any use."""
+        if self._pid == os.getpid():
+            self._connection.post(body)
 
     def read(self, until: float | None, inbox: "Inbox | None" = None) -> bool:
         """Wait until replies are read, by any thread; return false if none were at *until*.
 
-        An error without an id goes to *inbox*: somebody waits for an answer to what the daemon
-        could not read.
-
         Raises:
             Disconnected: The connection has ended, and all that came before is read.
-            BadReply: Something came that is not in the protocol.
         """
         self._require_process()
-        with self._news:
-            if inbox and inbox.has_news:
-                return True
-            reads = not self._is_read
-            if reads:
-                self._is_read = True
-            elif self._news.wait(slice_s(until)):
-                return True
-        if reads:
-            return self._read_for_all(until, inbox)
+        me, before = threading.get_ident(), None
+        try:
+            with self._lock:
+                if inbox and inbox.has_news:
+                    return True
+                before = self._reader
+                if before is None:
+                    self._reader = me
+                elif before != me and self._news.wait(slice_s(until)):
+                    return True
+            if before in (None, me):  # ourselves, if what we wait in has asked something else
+                return self._read_for_all(until)
+        finally:
+            if before is None:
+                with self._lock:
+                    self._reader = None
+                    self._news.notify_all()
         return may_go_on(until, self._on_idle)
 
     def take(self, unread: Unread) -> ReceivedReply | None:
         """Return the next of *unread*, which another thread may be adding to; null: none."""
-        with self._news:
+        with self._lock:
             return unread.take() if unread else None
 
     def forget(self, inbox: "Inbox") -> None:
         """Have further replies to the request of *inbox* thrown away."""
-        with self._news:
-            inbox.closed = True
+        with self._lock:
+            inbox.end(HungUp)
             self._inboxes.pop(inbox.request_id, None)
             self._news.notify_all()  # somebody may wait for it
 
@@ -106,41 +114,39 @@ class Session:
         """Hang up; what a daemon that has gone said before stays in the inboxes."""
         if self._pid != os.getpid():
             return  # it is the other process that uses it
-        with contextlib.suppress(Disconnected, BadReply):
-            while self.ended and self.read(time.monotonic()):
-                pass
+        if self.ended:
+            # Also if another thread reads: until it has come to the end.
+            until = time.monotonic() + _LAST_WORDS_S
+            with contextlib.suppress(Disconnected):
+                while time.monotonic() < until:
+                    self.read(until)
         self._connection.close()
 
-    def _read_for_all(self, until: float | None, reader: "Inbox | None") -> bool:
-        bodies: list[bytes] = []
-        faults = []
-        try:
-            bodies = self._connection.receive(until)
-        finally:
-            with self._news:
-                self._is_read = False
-                for body in bodies:
-                    try:
-                        self._sort(body, reader)
-                    except BadReply as exc:
-                        faults.append(exc)
-                self._news.notify_all()
-        if faults:
-            raise faults[0]
+    def _read_for_all(self, until: float | None) -> bool:
+        bodies = self._connection.receive(until)
+        with self._lock:
+            for body in bodies:
+                self._sort(body)
         return bool(bodies)
 
-    def _sort(self, body: bytes, reader: "Inbox | None") -> None:
+    def _sort(self, body: bytes) -> None:
         try:
             reply = decode_reply(body)
         except DECODE_ERRORS as exc:
-            raise BadReply(
-                f"the reply is not in the protocol: {exc}",
-                hint="does this socket belong to devsynthd, and to one of the same version?",
-            ) from exc
-        nobody_named = isinstance(reply, Error) and reply.id is None
-        inbox = reader if nobody_named else self._inboxes.get(reply.id)
+            self._fail(partial(_bad_reply, str(exc)))
+            return
+        if isinstance(reply, Error) and reply.id is None:
+            # Whose it is cannot be known: nobody shall wait for what will never come.
+            self._fail(partial(error_from, reply.error))
+            return
+        inbox = self._inboxes.get(reply.id)
         if inbox:  # else it was cancelled, and nobody wants to know any more
             inbox.put(reply, len(body))
+
+    def _fail(self, reason: Callable[[], Exception]) -> None:
+        for inbox in [*self._inboxes.values()]:
+            inbox.end(reason)
+        self._connection.close()
 
     def _require_process(self) -> None:
         """Refuse to touch the connection of another process."""
@@ -154,17 +160,21 @@ class Inbox:
     def __init__(self, session: Session, request_id: object) -> None:
         self._session, self.request_id = session, request_id
         self._unread = Unread()
-        self._is_given_up = False
-        self.closed = False
+        self._end: Callable[[], Exception] | None = None
 
     @property
     def has_news(self) -> bool:
         """Whether whoever reads it need not wait."""
-        return bool(self._unread) or self._is_given_up or self.closed
+        return bool(self._unread) or self._end is not None
 
     def put(self, reply: ReceivedReply, body_bytes: int) -> None:
         """Take in *reply*, of *body_bytes*, unless too much is unread already."""
-        self._is_given_up = self._is_given_up or not self._unread.put(reply, body_bytes)
+        if not self._unread.put(reply, body_bytes):
+            self.end(not_read)
+
+    def end(self, reason: Callable[[], Exception]) -> None:
+        """Have who has read all that is here get a new *reason*, unless there is one already."""
+        self._end = self._end or reason
 
     def next(self, until: float | None) -> ReceivedReply | None:
         """Return the next reply, or null if none has come at *until* (monotonic; null: no end).
@@ -172,23 +182,28 @@ class Inbox:
         Raises:
             HungUp: It was closed, perhaps by another thread.
             Incomplete: A part was thrown away, since too much was unread.
-            Disconnected, BadReply: As `Session.read`.
+            DevsynthError: The daemon refuses this client, or does not speak the protocol.
+            Disconnected: As `Session.read`.
         """
         while True:
             if (reply := self._session.take(self._unread)) is not None:
                 return reply
-            if self.closed:
-                raise HungUp
-            if self._is_given_up:
-                raise not_read()
+            if self._end is not None:
+                raise self._end()
             if not self._session.read(until, self):
                 return None
 
     def send(self, body: bytes) -> None:
-        """Send *body* after the request, if that is possible at once and still of any use."""
-        with contextlib.suppress(Disconnected):
-            self._session.post(body, time.monotonic())
+        """Send *body* after the request, if that is still of any use; never waits."""
+        self._session.post(body)
 
     def close(self) -> None:
         """Have further replies thrown away, and end the wait of whoever reads."""
         self._session.forget(self)
+
+
+def _bad_reply(reason: str) -> BadReply:
+    return BadReply(
+        f"the reply is not in the protocol: {reason}",
+        hint="does this socket belong to devsynthd, and to one of the same version?",
+    )

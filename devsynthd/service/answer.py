@@ -115,12 +115,14 @@ class Answers:
             target = self._register.numbered(request.request)
         else:
             raise BadRequest("`cancel` takes either `target` or `request`")
-        return CancelOutcome(cancelled=False) if target is None else _cancelled(target)
+        if target is None:
+            return CancelOutcome(cancelled=False)
+        target.end(Cancelled("cancelled by request"))  # now: the next request may count on it
+        return _cancelled(target)
 
 
 async def _cancelled(target: Call) -> CancelOutcome:
-    """End *target*; its own answer goes out before this one."""
-    target.end(Cancelled("cancelled by request"))
+    """Wait for the end of *target*: its own answer goes out before this one."""
     await target.ended()
     return CancelOutcome(cancelled=target.state == "cancelled")
 

@@ -28,7 +28,8 @@ class SubscribingService:
         Raises:
             QueueFull: The client has so many subscriptions that it must be a mistake.
         """
-        own = sum(each.is_subscription for each in self._register.of(call.client))
+        calls = self._register.of(call.client)
+        own = sum(each.is_subscription and not each.is_ending for each in calls)
         if own >= MAX_OF_ONE_CLIENT:
             raise QueueFull(
                 f"this client has {own} subscriptions already",

@@ -1,14 +1,18 @@
 """One client, many threads: each gets its own answers, and any may cancel or close."""
 
+import gc
+import signal
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from devsynthctl import Client, ConnectionLost
-from devsynthd.wire.errors import Cancelled
+from devsynthctl import Client, ConnectionLost, NoAnswer
+from devsynthd.wire.errors import Cancelled, Forbidden
 from tests.support.daemon import RunningDaemon, start_daemon
 from tests.support.fake_daemon import FakeDaemon
 from tests.support.replies import PONG, models
@@ -152,3 +156,71 @@ def test_a_wait_that_nobody_answers_ends_beside_others(
         assert client.wait_for_change(generation, timeout=0.1).generation == generation
         stream.cancel()
         assert isinstance(waiting.exception(), Cancelled)
+
+
+def test_what_nobody_can_be_named_for_ends_the_wait_of_all(socket_path: Path) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        first, _ = daemon.receive(), daemon.receive()
+        refusal = {"type": "error", "id": None, "error": {"code": "forbidden", "message": "no"}}
+        daemon.send_body(first["id"], msgspec.msgpack.encode(refusal))
+        daemon.go.wait()
+
+    with (
+        FakeDaemon(socket_path, script) as daemon,
+        Client(socket_path) as client,
+        ThreadPoolExecutor(2) as threads,
+    ):
+        asked = [threads.submit(client.generate, "x") for _ in range(2)]
+        refused = [each.exception() for each in asked]
+        daemon.go.set()
+
+    assert all(isinstance(each, Forbidden) for each in refused)
+
+
+def test_who_connects_in_vain_holds_up_no_other_and_is_ended_by_close(socket_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent, ThreadPoolExecutor(1) as threads:
+        silent.bind(str(socket_path))
+        silent.listen()
+        client = Client(socket_path)
+        patient = threads.submit(client.ping, timeout=60)
+        accepted, _ = silent.accept()  # the knock
+
+        with accepted, pytest.raises(NoAnswer):
+            client.ping(timeout=0.1)
+
+        assert not patient.done()
+        client.close()
+        assert isinstance(patient.exception(), ConnectionLost)
+
+
+def test_a_signals_handler_may_cancel_what_its_own_thread_reads(
+    daemon: RunningDaemon, upstream: UpstreamServer
+) -> None:
+    upstream.script.append(silence_after("one"))
+    stream = daemon.client().stream("x")
+    assert next(stream).text == "one"
+    before = signal.signal(signal.SIGALRM, lambda *_: stream.cancel())
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(Cancelled):
+            next(stream)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_stream_may_be_dropped_while_its_thread_uses_the_socket(
+    daemon: RunningDaemon, upstream: UpstreamServer
+) -> None:
+    """The garbage collector comes at any time, also inside of the client."""
+    client = daemon.client()
+    before = gc.get_threshold()
+    gc.set_threshold(1, 1, 1)
+    try:
+        for _ in range(30):
+            upstream.script.append(silence_after("one"))
+            circle: list[object] = [client.stream("x")]
+            circle.append(circle)
+            del circle
+            assert client.ping().protocol == 1
+    finally:
+        gc.set_threshold(*before)
