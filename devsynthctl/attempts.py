@@ -152,7 +152,7 @@ def lost(path: os.PathLike[str]) -> ConnectionLost:
     )
 
 
-def too_late(path: os.PathLike[str]) -> NoAnswer:
+def too_late(path: os.PathLike[str] | str) -> NoAnswer:
     """Return the error for a daemon at *path* that stays silent."""
     return NoAnswer(
         f"the daemon at {os.fspath(path)} did not answer in time",

@@ -99,7 +99,9 @@ class Link:
                 connection = connect(
                     mine.context, self.address, limit, self._start_command, on_idle
                 )
-                mine.session = Session(connection, self._on_idle)
+                mine.session = Session(
+                    connection, self.address.path, self.client_name, self._on_idle
+                )
             return mine.session
         finally:
             mine.lock.release()

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+from devsynthctl.attempts import too_late
 from devsynthctl.connection import (
     Connection,
     Disconnected,
@@ -16,6 +17,7 @@ from devsynthctl.connection import (
     slice_s,
 )
 from devsynthctl.errors import BadReply, error_from
+from devsynthctl.liveness import Liveness, Pulse, question
 from devsynthctl.unread import Unread, not_read
 from devsynthd.wire.codec import DECODE_ERRORS, decode_reply
 from devsynthd.wire.replies import Error, ReceivedReply
@@ -31,11 +33,20 @@ class Inherited(HungUp):
 class Session:
     """Sorts the replies by request, for any number of threads.
 
-    Of those that wait, one reads for all: the others sleep until it has.
+    Of those that wait, one reads for all: the others sleep until it has. A daemon at *path* that
+    stays silent is asked whether it lives, and given up if it does not say so.
     """
 
-    def __init__(self, connection: Connection, on_idle: OnIdle | None) -> None:
-        self._connection, self._on_idle = connection, on_idle
+    def __init__(
+        self,
+        connection: Connection,
+        path: os.PathLike[str],
+        client_name: str,
+        on_idle: OnIdle | None,
+    ) -> None:
+        self._connection, self._path = connection, path
+        self._client_name, self._on_idle = client_name, on_idle
+        self._liveness = Liveness()
         self._inboxes: dict[object, Inbox] = {}
         self._lock = threading.RLock()  # what the garbage collector closes comes here at any time
         self._news = threading.Condition(self._lock)
@@ -123,11 +134,24 @@ class Session:
         self._connection.close()
 
     def _read_for_all(self, until: float | None) -> bool:
-        bodies = self._connection.receive(until)
+        started = time.monotonic()
+        bodies = self._connection.receive(started + slice_s(until))
+        if not bodies:
+            self._note_silence(time.monotonic() - started)
+            return may_go_on(until, self._on_idle)
+        self._liveness.heard()
         with self._lock:
             for body in bodies:
                 self._sort(body)
-        return bool(bodies)
+        return True
+
+    def _note_silence(self, seconds: float) -> None:
+        match self._liveness.waited(seconds):
+            case Pulse.ASK:
+                self._connection.post(question(self._client_name))
+            case Pulse.GONE:
+                with self._lock:
+                    self._fail(partial(too_late, self._path))
 
     def _sort(self, body: bytes) -> None:
         try:
@@ -190,8 +214,12 @@ class Inbox:
                 return reply
             if self._end is not None:
                 raise self._end()
-            if not self._session.read(until, self):
-                return None
+            try:
+                if not self._session.read(until, self):
+                    return None
+            except HungUp:
+                if self._end is None:
+                    raise
 
     def send(self, body: bytes) -> None:
         """Send *body* after the request, if that is still of any use; never waits."""

@@ -11,8 +11,9 @@ from msgspec import structs
 
 from devsynthctl.aio.connection import Connection, Disconnected, Unsent
 from devsynthctl.aio.inbox import Inbox
-from devsynthctl.attempts import closed
+from devsynthctl.attempts import closed, too_late
 from devsynthctl.errors import BadReply, error_from
+from devsynthctl.liveness import MOST_S, Liveness, Pulse, question
 from devsynthd.wire.codec import DECODE_ERRORS, decode_reply, encode
 from devsynthd.wire.errors import DevsynthError
 from devsynthd.wire.objects import ErrorInfo
@@ -41,7 +42,10 @@ class Session:
         client_name: str,
     ) -> None:
         self._new_id, self._client_name = new_id, client_name
+        self._path = endpoint.removeprefix("ipc://")
         self._inboxes: dict[RequestId | None, Inbox] = {}  # an id is never null
+        self._liveness = Liveness()
+        self._next_look: asyncio.TimerHandle | None = None
         self._connection = Connection(context, endpoint, self._sort, self._peer_left)
 
     @property
@@ -65,6 +69,9 @@ class Session:
         """
         unsent = self._connection.put(body)
         inbox = self._inboxes[request_id] = Inbox()
+        if self._next_look is None:
+            self._liveness.heard()
+            self._look_later()
         if unsent and not await self._has_left(unsent, request_id, until):
             del self._inboxes[request_id]
             return None
@@ -100,7 +107,25 @@ class Session:
             raise Disconnected
         return not self._connection.take_back(unsent)
 
+    def _look_later(self) -> None:
+        self._next_look = asyncio.get_running_loop().call_later(MOST_S, self._look)
+
+    def _look(self) -> None:
+        """Ask a daemon that has been silent whether it lives, as long as somebody waits for it."""
+        self._next_look = None
+        if not self._inboxes:
+            return
+        match self._liveness.waited(MOST_S):
+            case Pulse.GONE:
+                self._fail(partial(too_late, self._path))
+                return
+            case Pulse.ASK:
+                with contextlib.suppress(Disconnected):
+                    self._connection.put(question(self._client_name))
+        self._look_later()
+
     def _sort(self, body: bytes) -> None:
+        self._liveness.heard()
         try:
             reply = decode_reply(body)
         except DECODE_ERRORS as exc:
@@ -125,6 +150,9 @@ class Session:
         for inbox in self._inboxes.values():
             inbox.end(reason)
         self._inboxes.clear()
+        if self._next_look:
+            self._next_look.cancel()
+            self._next_look = None
 
 
 def _own_error(info: ErrorInfo) -> DevsynthError:

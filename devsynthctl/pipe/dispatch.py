@@ -16,13 +16,17 @@ from devsynthctl.attempts import (
 )
 from devsynthctl.connection import Disconnected, connect
 from devsynthctl.knock import start_command
+from devsynthctl.liveness import MOST_S, Pulse, question
 from devsynthctl.pipe.flight import Flight
 from devsynthctl.pipe.in_flight import InFlight
 from devsynthctl.pipe.receiving import Leg, Receiving
+from devsynthd import __version__
 from devsynthd.host.address import socket_address
+from devsynthd.wire.codec import Encoding
 from devsynthd.wire.errors import DevsynthError
 
 _NO_LEG = 0
+_CLIENT_NAME = f"devsynthctl pipe/{__version__}"
 
 
 class Dispatch:
@@ -52,6 +56,7 @@ class Dispatch:
         self._leg: Leg | None = None
         self._legs = 0
         self._retry_at = 0.0
+        self._looked_at = time.monotonic()
 
     def send(self, flight: Flight) -> None:
         """Send *flight*, and connect for that if need be.
@@ -79,6 +84,8 @@ class Dispatch:
         """Return in how many seconds `tend` has something to do; null: when there is news."""
         expiry, give_up = self._in_flight.next_expiry(), self._in_flight.next_give_up()
         due = earlier(expiry, give_up)
+        if self._leg and self._in_flight:
+            due = earlier(due, self._looked_at + MOST_S)
         if due is None:
             return None
         if expiry is not None and self._leg is None:
@@ -90,6 +97,7 @@ class Dispatch:
         if self._leg and self._leg.is_over.is_set():
             self._lose(self._leg)
         now = time.monotonic()
+        self._look_for_life(now)
         for line in self._in_flight.expire(now):
             self._tell(line)
         for line in self._in_flight.give_up(now, too_late(self._address.path)):
@@ -105,6 +113,19 @@ class Dispatch:
         if self._leg:
             self._leg.connection.close()
         self._receiving.legs.put(None)
+
+    def _look_for_life(self, now: float) -> None:
+        """Ask a daemon that has been silent whether it lives; hang up if it does not say so."""
+        silence_s, self._looked_at = now - self._looked_at, now
+        leg = self._leg
+        if leg is None or not leg.is_awaited or not self._in_flight:
+            return
+        match leg.liveness.waited(silence_s):
+            case Pulse.ASK:
+                leg.connection.post(question(_CLIENT_NAME, Encoding.JSON))
+            case Pulse.GONE:
+                leg.error = too_late(self._address.path)
+                leg.connection.close()
 
     def _connect(self, until: float | None) -> Leg:
         connection = connect(self._context, self._address, until, self._start_command)

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field
 
 from devsynthctl.connection import Connection, Disconnected
+from devsynthctl.liveness import Liveness
 from devsynthctl.pipe.bell import Bell
 from devsynthctl.pipe.in_flight import InFlight
 from devsynthctl.pipe.outbox import Outbox
@@ -18,11 +19,16 @@ MAX_UNWRITTEN_BYTES = 256 * 1024
 
 @dataclass(eq=False)
 class Leg:
-    """A connection to a daemon; once it *is_over*, *error* says why it was ended on this side."""
+    """A connection to a daemon; once it *is_over*, *error* says why it was ended on this side.
+
+    *is_awaited*: its replies are, and are not held up by whoever reads ours.
+    """
 
     number: int
     connection: Connection
     is_over: threading.Event = field(default_factory=threading.Event)
+    liveness: Liveness = field(default_factory=Liveness)
+    is_awaited: bool = False
     error: DevsynthError | None = None
 
 
@@ -39,7 +45,11 @@ class Receiving:
         while leg := self.legs.get():
             try:
                 while True:
-                    for body in leg.connection.receive(None):
+                    leg.is_awaited = True
+                    bodies = leg.connection.receive(None)
+                    leg.is_awaited = False
+                    leg.liveness.heard()
+                    for body in bodies:
                         self._pass_on(body)
             except Disconnected:
                 pass
