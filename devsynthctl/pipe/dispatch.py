@@ -15,6 +15,7 @@ from devsynthctl.attempts import (
     too_late,
 )
 from devsynthctl.connection import Disconnected, connect
+from devsynthctl.errors import DaemonUnreachable
 from devsynthctl.knock import start_command
 from devsynthctl.liveness import MOST_S, Pulse, question
 from devsynthctl.pipe.flight import Flight
@@ -37,6 +38,7 @@ class Dispatch:
         in_flight: Where the requests are while they are under way.
         receiving: Gets each connection, and tells its end.
         tell: Takes the lines of those that end with a connection, or wait for another in vain.
+        wait_s: How long `send` waits for a daemon that is not there.
 
     Raises:
         ConfigInvalid: *address* cannot be the daemon's.
@@ -48,10 +50,12 @@ class Dispatch:
         in_flight: InFlight,
         receiving: Receiving,
         tell: Callable[[bytes], None],
+        wait_s: float,
     ) -> None:
         self._address = socket_address(address, os.environ)
         self._start_command = start_command(address)
         self._in_flight, self._receiving, self._tell = in_flight, receiving, tell
+        self._wait_s = wait_s
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._leg: Leg | None = None
         self._legs = 0
@@ -65,7 +69,7 @@ class Dispatch:
             DaemonUnreachable, NoAnswer, Forbidden, ConnectionLost: It was not sent.
         """
         for _ in range(2):  # the connection may have ended just now
-            leg = self._leg or self._connect(flight.deadline)
+            leg = self._found(flight.deadline)
             flight.sent_on(leg.number, time.monotonic())
             self._in_flight.add(flight)
             try:
@@ -113,6 +117,18 @@ class Dispatch:
         if self._leg:
             self._leg.connection.close()
         self._receiving.legs.put(None)
+
+    def _found(self, deadline: float | None) -> Leg:
+        """Return the connection there is, or one that is made within the time for that."""
+        until = earlier(time.monotonic() + self._wait_s, deadline)
+        while True:
+            try:
+                return self._leg or self._connect(deadline)
+            except DaemonUnreachable:
+                if until is None or time.monotonic() + RETRY_PAUSE_S >= until:
+                    raise
+            time.sleep(RETRY_PAUSE_S)
+            self.tend()
 
     def _look_for_life(self, now: float) -> None:
         """Ask a daemon that has been silent whether it lives; hang up if it does not say so."""

@@ -28,18 +28,24 @@ class Pipe:
         stdin: A descriptor; null: there is nothing to be read.
         timeout_s: Until the deadline of requests that have none; null: none.
         max_generating: Generations and embeddings in flight; with as many, stdin is not read on.
+        wait_s: How long a line waits for a daemon that is not there.
 
     Raises:
         ConfigInvalid: *address* cannot be the daemon's.
     """
 
     def __init__(
-        self, address: str | None, stdin: int | None, timeout_s: float | None, max_generating: int
+        self,
+        address: str | None,
+        stdin: int | None,
+        timeout_s: float | None,
+        max_generating: int,
+        wait_s: float,
     ) -> None:
         self._outbox, bell = Outbox(), Bell()
         in_flight = InFlight(max_generating)
         self._receiving = Receiving(in_flight, self._outbox, bell)
-        dispatch = Dispatch(address, in_flight, self._receiving, self._tell)
+        dispatch = Dispatch(address, in_flight, self._receiving, self._tell, wait_s)
         self._sending = Sending(stdin, dispatch, in_flight, self._tell, bell, timeout_s)
 
     def run(self, write: Callable[[bytes], None], on_silence: Callable[[], None]) -> None:

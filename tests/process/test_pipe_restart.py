@@ -241,3 +241,12 @@ def test_a_daemon_that_hangs_is_given_up(short_dir: Path, upstream: UpstreamServ
         pipe.send("ping", 4)
         assert pipe.result(4)["pid"] == daemon.process.pid
         assert len(pipe.end()) == 4
+
+
+def test_lines_may_wait_for_the_next_daemon(short_dir: Path, upstream: UpstreamServer) -> None:
+    with piped(environ_of(short_dir), "--wait", "15") as pipe:
+        for number in range(20):
+            pipe.send("generate", number, prompt="hi")
+        with daemon_process(short_dir, environ=asks(upstream)):
+            assert [pipe.result(number)["text"] for number in range(20)] == ["Hello world"] * 20
+            assert len(pipe.end()) == 20
