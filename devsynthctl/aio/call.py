@@ -36,6 +36,7 @@ class Call:
         self._inbox: Inbox | None = None
         self._give_up: float | None = None
         self._is_read = self._has_ended = False
+        self._refusal: DevsynthError | None = None  # why it was not sent
 
     async def begin(self) -> None:
         """Send it, unless that was done.
@@ -45,6 +46,8 @@ class Call:
             BadRequest: It is too large, or has text that is not Unicode.
             RuntimeError: The link is in use on another event loop, or in the parent process.
         """
+        if self._refusal:
+            raise self._refusal
         if self._attempts:
             return
         self._loop, self._closings = asyncio.get_running_loop(), self._link.closings
@@ -57,8 +60,9 @@ class Call:
         )
         try:
             await self._send(self._attempts)
-        except BaseException:
+        except BaseException as exc:
             self._has_ended = True
+            self._refusal = exc if isinstance(exc, DevsynthError) else None
             raise
 
     @overload

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import logging
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 
 from devsynthd.service.answer import Answers, Work
 from devsynthd.service.call import Call, Client, Envelope, Frames, error_info
@@ -33,6 +33,9 @@ from devsynthd.wire.requests import (
 )
 
 logger = logging.getLogger(__name__)
+
+Flushed = Callable[[Collection[Client]], Awaitable[None]]
+"""Waits until slow clients have been sent all that was said to them, but for those given."""
 
 SERVED_WHILE_DRAINING = (Ping, Status, Cancel, Shutdown)
 
@@ -101,19 +104,20 @@ class Reception:
 
     # The end -------------------------------------------------------------------------------
 
-    async def drain(self, grace_s: float, flushed: Callable[[], Awaitable[None]]) -> None:
-        """Refuse new work, let what runs finish for *grace_s* seconds, then cancel it.
-
-        *flushed* waits until slow clients have been sent all that was said to them.
-        """
+    async def drain(self, grace_s: float, flushed: Flushed) -> None:
+        """Refuse new work, let what runs finish for *grace_s* seconds, then cancel it."""
         self._draining = True
-        for call in self._register.all():
+        calls = self._register.all()
+        # A reader of events may be suspended: it does not hold up the end.
+        watchers = {call.client for call in calls if call.is_subscription}
+        watchers -= {call.client for call in calls if not call.is_subscription}
+        for call in calls:
             if call.state == "queued" or isinstance(call.request, List | Subscribe):
                 call.end(_shutting_down())
         try:
             async with asyncio.timeout(grace_s) as self._grace:
                 await self._all_ended()
-                await flushed()
+                await flushed(watchers)
         except TimeoutError:
             self._grace = None
             left = self._register.all()

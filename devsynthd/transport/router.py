@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+from collections.abc import Collection
 from typing import Protocol
 
 import zmq
@@ -86,8 +87,13 @@ class Router:
         self._loop.add_reader(self._socket.fileno(), self._drain)
         self._drain()
 
-    async def flushed(self) -> None:
-        """Wait until nothing waits for a slow peer, but for those that have stalled."""
+    async def flushed(self, but_for: Collection[object] = ()) -> None:
+        """Wait until nothing waits for a slow peer, but for those that have stalled, and *but_for*.
+
+        If one of these reads on, it is waited for as well.
+        """
+        self._stalled |= self._slow.intersection(but_for)
+        self._look_if_all_sent()
         await self._all_sent.wait()
 
     def close(self) -> None:

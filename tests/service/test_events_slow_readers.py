@@ -144,6 +144,20 @@ def test_a_suspended_reader_does_not_keep_a_daemon_that_stops(
         assert watcher.event()["topic"] == "log"
 
 
+def test_nor_does_one_that_has_only_just_stopped_to_read(
+    short_dir: Path, upstream: UpstreamServer
+) -> None:
+    with start_daemon(short_dir, upstream, daemon_shutdown_grace=60) as daemon:
+        dealer = daemon.dealer()
+        watcher = log_watcher(daemon, dealer)
+        flood(dealer)
+
+        dealer.ask(op="shutdown", id="bye")
+
+        daemon.wait_ended()
+        assert watcher.event()["topic"] == "log"
+
+
 def test_what_a_client_streams_and_what_it_watches_share_one_line(
     daemon: RunningDaemon, upstream: UpstreamServer
 ) -> None:
