@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from devsynthd.service.answer import Answers, Work
-from devsynthd.service.call import Call, Frames
+from devsynthd.service.call import Call, Client, Frames
 from devsynthd.service.reception import Reception
 from devsynthd.service.register import Register
 from devsynthd.service.status import Tally
@@ -21,7 +21,7 @@ from tests.service.asking import error
 PING = [msgspec.msgpack.encode({"op": "ping", "id": 1})]
 
 
-async def nothing_waits() -> None:
+async def nothing_waits(_but_for: Collection[Client]) -> None:
     """Say that all clients have been sent everything."""
 
 
