@@ -58,6 +58,22 @@ as_json = click.option(
 )
 """The option ``--json``, taken before and after the name of a command."""
 
+
+def _set_timeout(ctx: click.Context, _param: click.Parameter, given: float | None) -> None:
+    if given is not None:
+        ctx.ensure_object(App).timeout_s = given
+
+
+ends_after = click.option(
+    "--timeout",
+    type=positive_seconds,
+    metavar="S",
+    expose_value=False,
+    callback=_set_timeout,
+    help="End after S seconds.",
+)
+"""The option ``--timeout`` of commands that watch, taken before and after their names."""
+
 system = click.option(
     "-s", "--system", type=text, metavar="SYSTEM", help="The system message, put first."
 )

@@ -7,7 +7,7 @@ import msgspec
 
 from devsynthctl.app import App
 from devsynthctl.news import News
-from devsynthctl.options import as_json
+from devsynthctl.options import as_json, ends_after
 from devsynthctl.render.as_json import json_line
 from devsynthctl.watching.follow import Gone, follow
 from devsynthd.wire.nearest import nearest
@@ -18,6 +18,7 @@ _TOPICS: tuple[Topic, ...] = get_args(Topic)
 
 @click.command()
 @click.argument("topics", nargs=-1, metavar="[TOPIC]...")
+@ends_after
 @as_json
 @click.pass_obj
 def events(app: App, *, topics: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ from devsynthctl.app import App
 from devsynthctl.call import UNSENT, read_result
 from devsynthctl.client import Client
 from devsynthctl.errors import error_from
-from devsynthctl.options import as_json, text
+from devsynthctl.options import as_json, ends_after, text
 from devsynthctl.render.models import (
     COLUMNS,
     NAME_COLUMNS,
@@ -33,6 +33,7 @@ from devsynthd.wire.results import Models, Selected
 @click.option("--kind", type=click.Choice(["llm", "embedding"]), help="Only models of this kind.")
 @click.option("--watch", is_flag=True, help="Show them until q or Ctrl-C, as they change.")
 @click.option("-q", "--quiet", is_flag=True, help="Only the ids, one a line.")
+@ends_after
 @as_json
 @click.pass_obj
 def models(

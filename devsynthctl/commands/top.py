@@ -7,7 +7,7 @@ import click
 from devsynthctl.app import App
 from devsynthctl.client import Client
 from devsynthctl.news import News
-from devsynthctl.options import as_json
+from devsynthctl.options import as_json, ends_after
 from devsynthctl.render.as_json import result_line
 from devsynthctl.render.happenings import happenings
 from devsynthctl.render.text import cell
@@ -18,6 +18,7 @@ from devsynthd.wire.requests import Topic
 
 
 @click.command()
+@ends_after
 @as_json
 @click.pass_obj
 def top(app: App) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from devsynthctl.render.requests import name
+from devsynthctl.render.requests import NO_WORK, name
 from devsynthctl.render.status import source_text
 from devsynthd.wire.events import AnyNews, ConfigNews, RequestsNews
 from devsynthd.wire.objects import RequestInfo, Source
@@ -23,7 +23,8 @@ def happenings(news: AnyNews, before: AnyNews | None) -> list[str]:
         case ConfigNews(changed=changed) if changed:
             return [f"settings changed: {', '.join(changed)}"]
         case RequestsNews(requests=requests):
-            return [_end(each) for each in requests if each.state in _ENDS]
+            work = (each for each in requests if each.op not in NO_WORK)
+            return [_end(each) for each in work if each.state in _ENDS]
         case _:
             return []
 

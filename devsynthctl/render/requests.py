@@ -7,6 +7,9 @@ COLUMNS = ("request", "op", "state", "position", "model", "seconds", "client", "
 NAME_COLUMNS = frozenset({"model", "client"})
 """Those whose text may be of any length."""
 
+NO_WORK = frozenset({"subscribe", "cancel", "config_get", "config_set", "reload"})
+"""The ops by which people watch and steer: not what a daemon works on for somebody."""
+
 GIVES_WAY = (("client", 12), ("pid", 0), ("client", 0), ("position", 0), ("op", 0))
 """The columns that give way on a narrow terminal, in their order; 0 leaves one out."""
 

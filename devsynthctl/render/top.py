@@ -12,6 +12,7 @@ from rich.console import Group
 from rich.text import Text
 
 from devsynthctl.render.fitting import GAP, cut, fitted, natural_widths, padded, shortened
+from devsynthctl.render.requests import NO_WORK
 from devsynthctl.render.status import duration, source_text
 from devsynthctl.render.text import cell
 from devsynthctl.watching.observed import Mishap, Observed
@@ -31,7 +32,6 @@ _GIVES_WAY = (
     ("seconds", 0),
     ("model", 5),
 )
-_NO_WORK = ("subscribe", "cancel")
 _MB = 10**6
 _NAME_WIDTH = 10
 _LEAST_ID = 12
@@ -60,7 +60,7 @@ def lines(observed: Observed, width: int, height: int) -> list[Line]:
     head = [*_head(observed, width), Line("")]
     foot = [Line(shortened(_KEYS, width), "dim")]
     mishaps = _mishaps(observed.mishaps, width)
-    requests = [each for each in observed.report.requests if each.op not in _NO_WORK]
+    requests = [each for each in observed.report.requests if each.op not in NO_WORK]
     if observed.gone is not None:
         requests = []
     room = max(0, height - len(head) - len(foot))

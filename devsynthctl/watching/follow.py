@@ -17,8 +17,8 @@ TICK_S = 1.0
 LOOK_S = 0.2
 """Between two looks whether a daemon is back."""
 
-_GOES_AWAY = (ConnectionLost, ShuttingDown)
-IS_AWAY = (*_GOES_AWAY, DaemonUnreachable, NoAnswer)
+_GOES_AWAY = (ConnectionLost, NoAnswer, ShuttingDown)
+IS_AWAY = (*_GOES_AWAY, DaemonUnreachable)
 """The errors of a daemon that is not there, or not for long."""
 
 

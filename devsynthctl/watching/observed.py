@@ -9,7 +9,7 @@ from msgspec import Raw, Struct, structs
 from devsynthctl.call import UNSENT, read_result
 from devsynthctl.client import Client
 from devsynthctl.news import News
-from devsynthctl.render.requests import name
+from devsynthctl.render.requests import NO_WORK, name
 from devsynthctl.watching.follow import Gone, follow
 from devsynthd.wire.errors import DevsynthError
 from devsynthd.wire.events import RequestsNews
@@ -63,7 +63,8 @@ def with_news(observed: Observed, news: News) -> Observed:
         case Source(error=error) if error and not news.snapshot:
             found = [("upstream", error)]
         case RequestsNews(requests=requests) if not news.snapshot:
-            failed = (each for each in requests if each.state == "failed")
+            work = (each for each in requests if each.op not in NO_WORK)
+            failed = (each for each in work if each.state == "failed")
             found = [(name(each), each.error) for each in failed if each.error]
     mishaps = (*observed.mishaps, *(Mishap(news.time, what, error) for what, error in found))
     return structs.replace(observed, mishaps=mishaps[-KEPT_MISHAPS:])

@@ -25,9 +25,8 @@
 ;; it comes, or to kill its buffer, stops the model.
 ;;
 ;; `devsynth-complete' sends what is before point and what follows it, and the model fills the gap.
-;; LM Studio cannot do that; then you are told so, and nothing is written.  Either use a server that
-;; can, such as llama-server, or set `devsynth-use-suffix' to nil: then the model goes on from the
-;; text before point, and never sees what follows.
+;; LM Studio cannot do that; then you are told so, once, and the model goes on from the text before
+;; point.  With `devsynth-use-suffix' set to nil it never sees what follows.
 
 ;;; Code:
 
@@ -70,6 +69,9 @@
 Its properties: `handlers', a table from the ids of requests to functions;
 `rest', the start of a line whose end has not come; `said', the last line
 that was no reply.")
+
+(defvar devsynth--cannot-fill nil
+  "Non-nil if the server has said that it does not know how to fill a gap.")
 
 (defvar devsynth--last-id 0
   "Id of the request before.")
@@ -285,16 +287,23 @@ ON-ERROR is called with what failed."
          (after (buffer-substring-no-properties
                  here (min (point-max) (+ here devsynth-chars-after))))
          ;; With nothing after point there is no gap, only an end to go on from.
-         (gap (and devsynth-use-suffix (string-match-p "[^ \t\r\n]" after))))
+         (gap (and devsynth-use-suffix (not devsynth--cannot-fill)
+                   (string-match-p "[^ \t\r\n]" after)))
+         (question (list :raw t :prompt before :max_tokens devsynth-complete-max-tokens))
+         (tick (buffer-modified-tick))
+         (buffer (current-buffer)))
     (apply #'devsynth--generate
            (devsynth--writer-at here)
            (lambda (failure)
-             (devsynth--tell-error failure)
-             (when (and gap (equal (plist-get failure :code) "not_supported"))
-               (message "devsynth: to use the text before point alone, set `%s' to nil"
-                        'devsynth-use-suffix)))
-           :raw t :prompt before :max_tokens devsynth-complete-max-tokens
-           (and gap (list :suffix after)))))
+             (if (not (and gap (equal (plist-get failure :code) "not_supported")))
+                 (devsynth--tell-error failure)
+               (setq devsynth--cannot-fill t)
+               (message "devsynth: this server cannot fill a gap: it goes on from before point")
+               (when (and (buffer-live-p buffer) (= tick (buffer-modified-tick buffer)))
+                 (with-current-buffer buffer
+                   (apply #'devsynth--generate (devsynth--writer-at here)
+                          #'devsynth--tell-error question)))))
+           (append question (and gap (list :suffix after))))))
 
 ;;;###autoload
 (defun devsynth-cancel (&optional all)
@@ -317,6 +326,7 @@ If there are none, or with ALL, stop those of every buffer."
        (lambda (type value)
          (pcase type
            ("result" (let ((selection (plist-get value :selection)))
+                       (setq devsynth--cannot-fill nil) ; perhaps another server by now
                        (message "devsynth: %s answers (%s)" (plist-get selection :model)
                                 (plist-get selection :how)))
             (devsynth--tell-warnings value))

@@ -151,7 +151,7 @@ def test_a_timeout_ends_it_and_is_no_error(run: Run, socket_path: Path) -> None:
         daemon.wait_until_cancelled(request)
 
     with FakeDaemon(socket_path, script):
-        process = run("--timeout", "0.5", "events")
+        process = run("events", "--timeout", "0.5")
     assert (process.returncode, process.stderr) == (0, "")
     assert json.loads(process.stdout)["topic"] == "upstream"
 

@@ -134,20 +134,29 @@ def test_text_around_the_cursor_is_bounded_at_characters(
     assert (body["input_prefix"], body["input_suffix"]) == ("é\n(--", "\n)ééé")
 
 
-def test_lm_studio_cannot_fill_a_gap_and_nothing_is_done_instead(
+def test_lm_studio_cannot_fill_a_gap_and_goes_on_from_the_text_before_it(
     studio_daemon: DaemonProcess, lmstudio: LMStudio
 ) -> None:
+    lmstudio.says(" two")
+    lmstudio.says(" and")
     with neovim(studio_daemon.environ) as editor:
         editor.edit("one three")
-        editor.type("0e:DevsynthComplete<CR>")
-        told = told_by(editor)
-        assert "fill in the middle" in told
-        assert ":help devsynth-suffix" in told
-        assert text_of(editor) == "one three"
+        editor.type("02l:DevsynthComplete<CR>")
+        assert "cannot fill a gap" in told_by(editor)
+        editor.wait("shown() == 'one two three'")
 
+        editor.type("02l:DevsynthComplete<CR>")  # without being asked for again
+        editor.wait("shown() == 'one and two three'")
+
+
+def test_the_text_after_the_cursor_need_not_be_sent(
+    studio_daemon: DaemonProcess, lmstudio: LMStudio
+) -> None:
+    lmstudio.says(" two")
+    with neovim(studio_daemon.environ) as editor:
         editor.lua("require('devsynth').setup({complete = {suffix = false}})")
-        lmstudio.says(" two")
-        editor.type(":DevsynthComplete<CR>")
+        editor.edit("one three")
+        editor.type("02l:DevsynthComplete<CR>")
         editor.wait("shown() == 'one two three'")
 
 

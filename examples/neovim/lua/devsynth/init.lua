@@ -19,6 +19,7 @@ local settings = {
 
 local pipe = Pipe.new(settings.command)
 local running = {} -- by id: the buffer that an answer is written to
+local cannot_fill = false -- the server has said that it does not know how to fill a gap
 
 --- Change settings; those that are left out keep their values.
 function M.setup(given)
@@ -141,15 +142,21 @@ function M.complete()
     prompt = surroundings.before(buffer, row, col, given.before),
     max_tokens = given.max_tokens,
   }
-  if given.suffix and after:find('%S') then -- else there is no gap, only an end to go on from
+  if given.suffix and not cannot_fill and after:find('%S') then -- else there is no gap
     fields.suffix = after
   end
+  local tick = vim.api.nvim_buf_get_changedtick(buffer)
   generate(fields, Writer.new(buffer, row, col), function(error)
-    if error.code == 'not_supported' and fields.suffix then
-      error.hint = (error.hint and error.hint .. '\n' or '')
-        .. 'To complete from the text before the cursor alone, see :help devsynth-suffix'
+    if error.code ~= 'not_supported' or not fields.suffix then
+      return tell_error(error)
     end
-    tell_error(error)
+    cannot_fill = true
+    local told = 'this server cannot fill a gap: it goes on from the text before the cursor'
+    tell(told, vim.log.levels.WARN)
+    if vim.api.nvim_buf_is_loaded(buffer) and vim.api.nvim_buf_get_changedtick(buffer) == tick then
+      fields.suffix = nil
+      generate(fields, Writer.new(buffer, row, col))
+    end
   end)
 end
 
@@ -170,6 +177,7 @@ function M.select(model)
   if model and model ~= '' then
     pipe:ask({ op = 'select', model = model }, {
       result = function(result)
+        cannot_fill = false -- perhaps it is another server by now
         tell(('%s answers (%s)'):format(result.selection.model or 'no model', result.selection.how))
         tell_warnings(result)
       end,
