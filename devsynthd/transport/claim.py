@@ -22,16 +22,21 @@ class Claim:
 
     The lock file stays: were it removed, two daemons could lock two files of the same name.
 
+    *inherited*: somebody else, a service manager, listens there for this process already. Then the
+    socket file is theirs.
+
     Raises:
         ClaimRefused: The directory is not private, another daemon has the lock, or something
             listens on the path already.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, *, inherited: bool = False) -> None:
+        self._path, self._is_inherited = path, inherited
         self._bound_inode: int | None = None
         _make_private_directory(path.parent)
         self._lock_fd = _lock(path.with_name(path.name + ".lock"), path)
+        if inherited:
+            return
         try:
             _clear_dead_socket(path)
         except BaseException:
@@ -46,7 +51,8 @@ class Claim:
 
     def bound(self) -> None:
         """Note the socket file that has just been bound, so that only it is removed later."""
-        self._bound_inode = self._path.lstat().st_ino
+        if not self._is_inherited:
+            self._bound_inode = self._path.lstat().st_ino
 
     def release(self) -> None:
         """Remove the socket file if it is still ours, then let the lock go."""

@@ -16,8 +16,9 @@ class Send(Protocol):
 class Peer:
     """A connected client, as the service sees it.
 
-    *uid* and *pid* are null where the system does not tell them. A peer is *writable* while all
-    that was sent to it has been taken by the transport.
+    *uid* and *pid* are null where the system does not tell them. *is_own*: it is the daemon itself,
+    looking after its socket. A peer is *writable* while all that was sent to it has been taken by
+    the transport.
     """
 
     def __init__(
@@ -29,9 +30,10 @@ class Peer:
         uid: int | None,
         pid: int | None,
         socket_type: str,
+        is_own: bool = False,
     ) -> None:
         self.routing_id, self.fd, self.uid, self.pid = routing_id, fd, uid, pid
-        self.is_req = socket_type == "REQ"
+        self.is_req, self.is_own = socket_type == "REQ", is_own
         self.gone = False
         self.outbox: deque[Frames] = deque()
         self.outbox_bytes = 0

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import secrets
 from collections.abc import Collection
 from typing import Protocol
 
@@ -28,8 +29,8 @@ LINGER_MS = 1000
 class Listener(Protocol):
     """Whoever is told what happens on the socket. Called on the event loop; must not raise."""
 
-    def connected(self, connections: int) -> None:
-        """The number of connections has changed."""
+    def connected(self, clients: int) -> None:
+        """The number of clients that have said something and are still there has changed."""
 
     def received(self, peer: Peer, frames: Frames) -> None:
         """*peer* sent a message; *frames* are those behind its routing id."""
@@ -55,6 +56,7 @@ class Router:
         self._peers: dict[bytes, Peer] = {}
         self._by_fd: dict[int, Peer] = {}
         self._connected: set[int] = set()  # descriptors
+        self._clients = 0
         self._slow: set[Peer] = set()
         self._stalled: set[Peer] = set()  # those that have not read for so long that it was logged
         self._all_sent = asyncio.Event()
@@ -63,6 +65,8 @@ class Router:
         self._retry_s = MIN_RETRY_S
         self._moved_at = 0.0  # when a slow peer read last, or another one became slow
         self._drain_due: asyncio.Handle | None = None
+        self._endpoint = ""
+        self._own_ids, self._dialled = b"\1" + secrets.token_bytes(8), 0
         self._context = zmq.Context()
         self._socket = socket = self._context.socket(zmq.ROUTER)
         socket.setsockopt(zmq.MAXMSGSIZE, max_message_bytes)
@@ -76,8 +80,15 @@ class Router:
         socket.setsockopt(zmq.ZAP_DOMAIN, b"devsynthd")
         self._monitor = socket.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
 
-    def bind(self, endpoint: str) -> None:
-        """Listen on *endpoint*, an ``ipc://`` address, for this user only."""
+    def bind(self, endpoint: str, *, fd: int | None = None) -> None:
+        """Listen on *endpoint*, an ``ipc://`` address, for this user only.
+
+        *fd* is a socket that listens there already: it is taken over, and closed in the end, but
+        its file is left to whoever made it.
+        """
+        if fd is not None:
+            self._socket.setsockopt(zmq.USE_FD, fd)
+        self._endpoint = endpoint
         previous = os.umask(0o177)
         try:
             self._socket.bind(endpoint)
@@ -86,6 +97,18 @@ class Router:
         self._loop.add_reader(self._monitor.fileno(), self._read_monitor)
         self._loop.add_reader(self._socket.fileno(), self._drain)
         self._drain()
+
+    def dial(self) -> zmq.Socket[bytes]:
+        """Return a DEALER that is connected to where the router listens, as a client would be.
+
+        Whoever calls it closes it, before the router. It does not count as a client.
+        """
+        dealer = self._context.socket(zmq.DEALER)
+        dealer.linger = 0
+        self._dialled += 1  # each its own identity: the one before may not have been seen to leave
+        dealer.setsockopt(zmq.ROUTING_ID, self._own_ids + self._dialled.to_bytes(8))
+        dealer.connect(self._endpoint)
+        return dealer
 
     async def flushed(self, but_for: Collection[object] = ()) -> None:
         """Wait until nothing waits for a slow peer, but for those that have stalled, and *but_for*.
@@ -156,12 +179,13 @@ class Router:
             uid=uid,
             pid=pid,
             socket_type=str(frame.get("Socket-Type")),
+            is_own=routing_id.startswith(self._own_ids),
         )
         self._peers[routing_id] = self._by_fd[fd] = peer
+        self._count(peer, 1)
         return peer
 
     def _read_monitor(self) -> None:
-        before = len(self._connected)
         while self._events(self._monitor) & zmq.POLLIN:
             event = recv_monitor_message(self._monitor)
             fd = event["value"]
@@ -171,8 +195,6 @@ class Router:
                     self._forget(peer)
             elif event["event"] == zmq.EVENT_ACCEPTED:
                 self._connected.add(fd)
-        if len(self._connected) != before:
-            self._listener.connected(len(self._connected))
 
     def _forget(self, peer: Peer) -> None:
         self._peers.pop(peer.routing_id, None)
@@ -182,6 +204,12 @@ class Router:
         if not peer.gone:
             peer.gone = True
             self._listener.left(peer)
+            self._count(peer, -1)
+
+    def _count(self, peer: Peer, change: int) -> None:
+        if not peer.is_own:
+            self._clients += change
+            self._listener.connected(self._clients)
 
     # Sending -------------------------------------------------------------------------------
 
@@ -193,7 +221,11 @@ class Router:
         size = sum(map(len, frames))
         if peer.outbox_bytes >= MAX_OUTBOX_BYTES:
             if not peer.loses_replies:  # one line, however many they are
-                logger.warning("pid %s does not read: its replies are dropped", peer.pid)
+                logger.warning(
+                    "pid %s does not read: its replies are dropped",
+                    peer.pid,
+                    extra={"fields": {"client_pid": peer.pid}},
+                )
             peer.loses_replies = True
             self._listener.stalled(peer)
             return
@@ -231,7 +263,12 @@ class Router:
             if peer.slow_since is not None and now - peer.slow_since > self._stall_s:
                 peer.slow_since = now
                 if peer not in self._stalled:
-                    logger.warning("pid %s has not read for %.0f s", peer.pid, self._stall_s)
+                    logger.warning(
+                        "pid %s has not read for %.0f s",
+                        peer.pid,
+                        self._stall_s,
+                        extra={"fields": {"client_pid": peer.pid}},
+                    )
                 self._stalled.add(peer)
                 self._look_if_all_sent()
                 self._listener.stalled(peer)

@@ -32,18 +32,10 @@ class Recorder:
         self.departures: asyncio.Queue[Peer] = asyncio.Queue()
         self.stalls: asyncio.Queue[Peer] = asyncio.Queue()
         self.recoveries: asyncio.Queue[Peer] = asyncio.Queue()
-        self._connections = 0
-        self._count_changed = asyncio.Event()
+        self.clients: list[int] = []  # each number that was told
 
-    async def until_connections(self, wanted: int) -> None:
-        """Wait until the last number of connections told is *wanted*."""
-        while self._connections != wanted:
-            self._count_changed.clear()
-            await self._count_changed.wait()
-
-    def connected(self, connections: int) -> None:
-        self._connections = connections
-        self._count_changed.set()
+    def connected(self, clients: int) -> None:
+        self.clients.append(clients)
 
     def received(self, peer: Peer, frames: Frames) -> None:
         self.messages.put_nowait((peer, frames))
@@ -62,17 +54,31 @@ class Recorder:
 async def listening(path: Path, *, stall_s: float = STALL_S) -> AsyncIterator[Recorder]:
     """Run a router on *path* until the end of the block."""
     recorder = Recorder()
+    with routing(recorder, path, stall_s=stall_s):
+        yield recorder
+
+
+@contextlib.contextmanager
+def routing(
+    recorder: Recorder, path: Path, *, stall_s: float = STALL_S, fd: int | None = None
+) -> Iterator[Router]:
+    """Run a router on *path*, or on *fd* which listens there, until the end of the block."""
     router = Router(recorder, max_message_bytes=MAX_MESSAGE_BYTES, stall_s=stall_s)
     try:
-        router.bind(f"ipc://{path}")
-        yield recorder
+        router.bind(f"ipc://{path}", fd=fd)
+        yield router
     finally:
         router.close()
 
 
 @contextlib.contextmanager
 def client(
-    path: Path, *, identity: bytes = b"", socket_type: int = zmq.DEALER, receive_high_water: int = 0
+    path: Path,
+    *,
+    identity: bytes = b"",
+    socket_type: int = zmq.DEALER,
+    receive_high_water: int = 0,
+    connect: bool = True,
 ) -> Iterator[zmq.asyncio.Socket]:
     """Connect to the router on *path* until the end of the block."""
     context = zmq.asyncio.Context()
@@ -82,7 +88,8 @@ def client(
     if identity:
         socket.setsockopt(zmq.IDENTITY, identity)
     try:
-        socket.connect(f"ipc://{path}")
+        if connect:
+            socket.connect(f"ipc://{path}")
         yield socket
     finally:
         socket.close()

@@ -96,7 +96,7 @@ def test_sending_tells_that_a_peer_is_gone_before_the_news_of_it(short_dir: Path
             peer.send([b"dropped"])
             assert peer.writable
             assert await recorder.departures.get() is peer
-            await recorder.until_connections(0)
+            assert recorder.clients == [1, 0]
             assert recorder.departures.empty()
 
     asyncio.run(scenario())
@@ -182,11 +182,17 @@ def test_an_identity_cannot_be_stolen(short_dir: Path) -> None:
         async with listening(path) as recorder:
             with client(path, identity=b"editor") as socket:
                 peer = await greeting(recorder, socket)
-                with client(path, identity=b"editor") as thief:
+                with client(path, identity=b"editor", connect=False) as thief:
+                    made = thief.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
+                    thief.connect(f"ipc://{path}")
                     await thief.send(b"it is me")
-                    await recorder.until_connections(2)
+                    await made.recv_multipart()
                     assert await greeting(recorder, socket) is peer
-                await recorder.until_connections(1)
+                    thief.disable_monitor()
+                    made.close()
+                with client(path) as later:  # whose departure is told after the thief's
+                    passer_by = await greeting(recorder, later)
+                assert await recorder.departures.get() is passer_by
                 assert await greeting(recorder, socket) is peer
             assert await recorder.departures.get() is peer
 

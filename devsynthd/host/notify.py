@@ -1,0 +1,80 @@
+"""What the daemon tells systemd of itself, by the protocol of sd_notify(3)."""
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Mapping
+
+from devsynthd.wire.text import named
+
+logger = logging.getLogger(__name__)
+
+SEND_LIMIT_S = 1.0
+
+
+class Notifier:
+    """Tells the service manager how the daemon does. Without one it tells nobody.
+
+    Args:
+        environ: Where ``NOTIFY_SOCKET``, ``WATCHDOG_USEC`` and ``WATCHDOG_PID`` are looked up.
+        clock: Seconds of CLOCK_MONOTONIC.
+
+    Attributes:
+        watchdog_s: How often, at the latest, ``alive`` has to be said; null: it need not.
+    """
+
+    def __init__(
+        self, environ: Mapping[str, str], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._address = environ.get("NOTIFY_SOCKET", "")
+        if self._address.startswith("@"):  # an abstract socket
+            self._address = f"\0{self._address[1:]}"
+        self._clock = clock
+        self._status = ""
+        self._is_deaf = False
+        self.watchdog_s = _watchdog_s(environ) if self._address else None
+
+    def ready(self) -> None:
+        """Say that the socket answers, or that reloading has ended."""
+        self._tell("READY=1")
+
+    def status(self, text: str) -> None:
+        """Say in one line, for people, how the daemon does; nothing if that was said last."""
+        if text != self._status:
+            self._status = text
+            self._tell(f"STATUS={named(' '.join(text.split()))}")  # a line break would end it
+
+    def reloading(self) -> None:
+        """Say that the settings are read anew, until ``ready``."""
+        self._tell(f"RELOADING=1\nMONOTONIC_USEC={int(self._clock() * 1e6)}")
+
+    def stopping(self, within_s: float) -> None:
+        """Say that the daemon ends, *within_s* seconds from now."""
+        self._tell(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={int(within_s * 1e6)}")
+
+    def alive(self) -> None:
+        """Feed the watchdog."""
+        self._tell("WATCHDOG=1")
+
+    def _tell(self, state: str) -> None:
+        if not self._address:
+            return
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to:
+                to.settimeout(SEND_LIMIT_S)
+                to.sendto(state.encode(), self._address)
+        except OSError as exc:
+            if not self._is_deaf:  # it restarts, or its queue is full: said once
+                logger.warning("the service manager cannot be told %s: %s", state, exc)
+            self._is_deaf = True
+        else:
+            self._is_deaf = False
+
+
+def _watchdog_s(environ: Mapping[str, str]) -> float | None:
+    """Return the time limit of the watchdog, if there is one and it is meant for this process."""
+    pid, limit_us = environ.get("WATCHDOG_PID", ""), environ.get("WATCHDOG_USEC", "")
+    if pid not in ("", str(os.getpid())) or not limit_us.isdecimal() or int(limit_us) == 0:
+        return None
+    return int(limit_us) / 1e6

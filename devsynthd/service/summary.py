@@ -1,0 +1,42 @@
+"""How the daemon does, in one line: what a service manager shows. Pure."""
+
+from collections.abc import Sequence
+
+from devsynthd.wire.objects import Model, Selection, Source
+
+
+def summary(source: Source, models: Sequence[Model] | None, selection: Selection) -> str:
+    """Return who is asked, what it has, and which model answers.
+
+    It has no times in it, so that it changes only with what it tells.
+    """
+    return f"{_upstream(source, models)}; {_answers(selection)}"
+
+
+def _upstream(source: Source, models: Sequence[Model] | None) -> str:
+    name = _NAMES[source.provider]
+    where = name if source.provider == "embedded" else f"{name} at {source.api_base}"
+    if source.error is not None:
+        how = "is not reachable" if not source.reachable else "does not list its models"
+        return f"{where} {how}: {source.error.message}"
+    if models is None:
+        return f"{where} has not answered yet"
+    loaded = sum(model.loaded is True for model in models)
+    return f"{where}: {_count(len(models))}, {loaded} loaded"
+
+
+_NAMES = {
+    "lmstudio": "LM Studio",
+    "openai": "the OpenAI-compatible server",
+    "embedded": "the embedded engine",
+}
+
+
+def _count(models: int) -> str:
+    return f"{models} model" if models == 1 else f"{models} models"
+
+
+def _answers(selection: Selection) -> str:
+    if selection.model is None or selection.available is False:
+        return f"no model answers: {selection.reason}"
+    return f"{selection.model} answers"
