@@ -68,10 +68,7 @@
   "The process of `devsynth-command'.
 Its properties: `handlers', a table from the ids of requests to functions;
 `rest', the start of a line whose end has not come; `said', the last line
-that was no reply.")
-
-(defvar devsynth--cannot-fill nil
-  "Non-nil if the server has said that it does not know how to fill a gap.")
+that was no reply; `fills-no-gap', what `devsynth--no-gaps-p' looks at.")
 
 (defvar devsynth--last-id 0
   "Id of the request before.")
@@ -163,7 +160,7 @@ argument is the result or the error itself."
       (message "devsynth: cancelled")
     (message "devsynth: %s" (string-join (delq nil (list (plist-get failure :message)
                                                         (plist-get failure :hint)))
-                                         "\n"))))
+                                         " - "))))
 
 (defun devsynth--tell-warnings (result)
   "Show the warnings of RESULT."
@@ -220,7 +217,7 @@ or what was written before is undone or deleted."
 
 (defun devsynth--generate (writer on-error &rest fields)
   "Have WRITER write the answer to the question in FIELDS, a plist.
-ON-ERROR is called with what failed."
+ON-ERROR is called with what failed, while WRITER still has its place."
   (let ((buffer (marker-buffer (devsynth--writer-end writer)))
         id forget)
     (setq id
@@ -233,7 +230,8 @@ ON-ERROR is called with what failed."
                   (when (and (assq id devsynth--running) (not (devsynth--write writer text)))
                     (devsynth--cancel id))))
                ("result" (funcall forget) (devsynth--tell-warnings value))
-               ("error" (funcall forget) (funcall on-error value))))
+               ("error" (unwind-protect (funcall on-error value)
+                          (funcall forget)))))
            :op "generate" :stream t
            (append (and devsynth-model (list :model devsynth-model)) fields)))
     (let ((killed (lambda () (devsynth--cancel id))))
@@ -287,23 +285,30 @@ ON-ERROR is called with what failed."
          (after (buffer-substring-no-properties
                  here (min (point-max) (+ here devsynth-chars-after))))
          ;; With nothing after point there is no gap, only an end to go on from.
-         (gap (and devsynth-use-suffix (not devsynth--cannot-fill)
+         (gap (and devsynth-use-suffix (not (devsynth--no-gaps-p))
                    (string-match-p "[^ \t\r\n]" after)))
          (question (list :raw t :prompt before :max_tokens devsynth-complete-max-tokens))
-         (tick (buffer-modified-tick))
-         (buffer (current-buffer)))
+         (writer (devsynth--writer-at here)))
     (apply #'devsynth--generate
-           (devsynth--writer-at here)
+           writer
            (lambda (failure)
              (if (not (and gap (equal (plist-get failure :code) "not_supported")))
                  (devsynth--tell-error failure)
-               (setq devsynth--cannot-fill t)
-               (message "devsynth: this server cannot fill a gap: it goes on from before point")
-               (when (and (buffer-live-p buffer) (= tick (buffer-modified-tick buffer)))
+               (process-put devsynth--process 'fills-no-gap (list devsynth-model))
+               (message "devsynth: %s - only the text before point is used"
+                        (plist-get failure :message))
+               (when-let* ((end (devsynth--writer-end writer))
+                           (buffer (marker-buffer end)))
                  (with-current-buffer buffer
-                   (apply #'devsynth--generate (devsynth--writer-at here)
+                   (apply #'devsynth--generate (devsynth--writer-at end)
                           #'devsynth--tell-error question)))))
            (append question (and gap (list :suffix after))))))
+
+(defun devsynth--no-gaps-p ()
+  "Return non-nil if it is known that the server cannot fill a gap.
+That is found out for a process and a model: another one may, after all."
+  (and (process-live-p devsynth--process)
+       (equal (process-get devsynth--process 'fills-no-gap) (list devsynth-model))))
 
 ;;;###autoload
 (defun devsynth-cancel (&optional all)
@@ -326,7 +331,7 @@ If there are none, or with ALL, stop those of every buffer."
        (lambda (type value)
          (pcase type
            ("result" (let ((selection (plist-get value :selection)))
-                       (setq devsynth--cannot-fill nil) ; perhaps another server by now
+                       (process-put devsynth--process 'fills-no-gap nil)
                        (message "devsynth: %s answers (%s)" (plist-get selection :model)
                                 (plist-get selection :how)))
             (devsynth--tell-warnings value))

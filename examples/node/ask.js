@@ -4,11 +4,14 @@
 //   node ask.js                            # the models
 //   node ask.js "Why is the sky blue?"     # an answer, as it comes
 //
-// The exit status is that of devsynthctl: 0 done, 3 no daemon, 130 cancelled, 1 any other failure.
+// The exit status: 0 done, 3 no daemon, 130 cancelled, 141 nobody reads on, 1 any other failure.
 
 import { Client } from "./devsynth.js";
 
 const EXITS = { daemon_unreachable: 3, connection_lost: 3, no_answer: 3, cancelled: 130 };
+
+const USAGE = `usage: node ask.js             the models
+       node ask.js PROMPT...   an answer, as it comes`;
 
 async function list(client) {
   const { models, source } = await client.ask("list");
@@ -30,10 +33,19 @@ async function answer(client, prompt) {
   }
 }
 
+// Whoever reads this may leave, as `head` does: the daemon then stops the model.
+process.stdout.on("error", () => process.exit(141));
+
+const words = process.argv.slice(2);
+if (words[0] === "-h" || words[0] === "--help") {
+  console.log(USAGE);
+  process.exit();
+}
+
 let client;
 try {
   client = await Client.connect();
-  const prompt = process.argv.slice(2).join(" ");
+  const prompt = words.join(" ");
   await (prompt ? answer(client, prompt) : list(client));
 } catch (error) {
   console.error(`${error.code ?? "failed"}: ${error.message}`);

@@ -9,6 +9,14 @@ import { Client } from "./devsynth.js";
 
 const RETRY_MS = 500;
 
+const [word] = process.argv.slice(2);
+if (word !== undefined) {
+  const helps = word === "-h" || word === "--help";
+  (helps ? console.log : console.error)("usage: node watch.js");
+  process.exit(helps ? 0 : 2);
+}
+process.stdout.on("error", () => process.exit(141)); // nobody reads on
+
 const tell = {
   models: ({ models, selection }) =>
     console.log(`${models.length} models, ${selection.model ?? "none"} answers`),

@@ -4,9 +4,12 @@ python ask.py                              the models
 python ask.py "Why is the sky blue?"       an answer, as it comes
 """
 
+import argparse
 import sys
 
-from devsynthctl import Client, DevsynthError
+from ending import run
+
+from devsynthctl import Client
 
 
 def show_models(client: Client) -> None:
@@ -31,13 +34,14 @@ def answer(client: Client, prompt: str) -> None:
 
 def main() -> None:
     """Ask what the command line says."""
-    prompt = " ".join(sys.argv[1:])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("word", nargs="*", help="of the question; without any, the models")
+    prompt = " ".join(parser.parse_args().word)
     with Client() as client:
-        try:
-            answer(client, prompt) if prompt else show_models(client)
-        except DevsynthError as error:
-            sys.exit(f"{error.code}: {error}\n{error.hint or ''}")
+        answer(client, prompt) if prompt else show_models(client)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -3,9 +3,12 @@
 python cancel.py "Tell me a long story."
 """
 
+import argparse
 import contextlib
 import sys
 import threading
+
+from ending import run
 
 from devsynthctl import Client, DevsynthError
 
@@ -51,13 +54,15 @@ def until_enter(client: Client, prompt: str) -> str:
 
 def main() -> None:
     """Ask the same three times."""
-    prompt = " ".join(sys.argv[1:]) or "Tell me a long story."
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("prompt", nargs="?", default="Tell me a long story.")
+    prompt = parser.parse_args().prompt
     with Client() as client:
-        print("its first line:", first_line(client, prompt))
-        print("within 5 s:", so_far(client, prompt, 5))
-        print("press Enter to stop")
+        print("its first line:", first_line(client, prompt), flush=True)
+        print("within 5 s:", so_far(client, prompt, 5), flush=True)
+        print("press Enter to stop", flush=True)
         print("until then:", until_enter(client, prompt))
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -6,9 +6,12 @@ The daemon runs as many at a time as its setting daemon_max_concurrency allows, 
 Ctrl-C cancels all of them.
 """
 
+import argparse
 import asyncio
 import sys
 from pathlib import Path
+
+from ending import run
 
 from devsynthctl import AsyncClient, DevsynthError
 
@@ -28,16 +31,25 @@ async def ask(client: AsyncClient, turns: asyncio.Semaphore, question: str, file
     return True
 
 
-async def main(question: str, files: list[Path]) -> int:
+async def ask_about(question: str, files: list[Path]) -> int:
     """Return the exit status: 0 if every file got its answer."""
     turns = asyncio.Semaphore(AT_ONCE)
     async with AsyncClient() as client:
+        await client.ping()  # without a daemon that is said once, not of each file
         answered = await asyncio.gather(*(ask(client, turns, question, file) for file in files))
     return 0 if all(answered) else 1
 
 
+def main() -> int:
+    """Ask what the command line says."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("question")
+    parser.add_argument("file", nargs="+", type=Path)
+    given = parser.parse_args()
+    return asyncio.run(ask_about(given.question, given.file))
+
+
 if __name__ == "__main__":
-    try:
-        sys.exit(asyncio.run(main(sys.argv[1], [Path(name) for name in sys.argv[2:]])))
-    except (IndexError, KeyboardInterrupt) as problem:
-        sys.exit(__doc__ if isinstance(problem, IndexError) else 130)
+    run(main)

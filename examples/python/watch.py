@@ -4,9 +4,11 @@ python watch.py            each event, as it happens
 python watch.py models     the list of models, whenever it has changed
 """
 
-import sys
+import argparse
 
-from devsynthctl import Client, DevsynthError
+from ending import run
+
+from devsynthctl import Client
 from devsynthd.wire.events import ConfigNews
 from devsynthd.wire.objects import Source
 from devsynthd.wire.results import Models
@@ -35,14 +37,14 @@ def watch_models(client: Client) -> None:
 
 def main() -> None:
     """Watch until Ctrl-C, or until the daemon goes away."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("what", nargs="?", choices=["events", "models"], default="events")
+    what = parser.parse_args().what
     with Client() as client:
-        try:
-            watch_models(client) if sys.argv[1:] == ["models"] else watch_events(client)
-        except DevsynthError as error:
-            sys.exit(f"{error.code}: {error}")
-        except KeyboardInterrupt:
-            sys.exit(130)
+        watch_models(client) if what == "models" else watch_events(client)
 
 
 if __name__ == "__main__":
-    main()
+    run(main)

@@ -199,7 +199,51 @@ def test_lm_studio_cannot_fill_a_gap_and_goes_on_from_the_text_before_it(
         '"one two and three"',
         '"one two and three four"',
     ]
-    assert lines.text().count("cannot fill a gap") == 1
+    told = [line for line in lines.text().split("\n") if "fill in the middle" in line]
+    assert len(told) == 1
+    assert told[0].endswith(" - only the text before point is used")
+
+
+def test_whether_a_gap_is_filled_is_found_out_anew_for_another_model(
+    tmp_path: Path, studio_daemon: DaemonProcess, lmstudio: LMStudio
+) -> None:
+    for _ in range(2):
+        lmstudio.says(" two")
+    script = """
+    (insert "one three")
+    (goto-char 4)
+    (devsynth-complete)
+    (wait-until (idle))
+    (devsynth-select-model "google/gemma-3-4b")
+    (wait-until (all-answered))
+    (devsynth-complete)
+    (wait-until (idle))
+    """
+
+    with emacs(tmp_path, studio_daemon.environ, script) as lines:
+        pass
+
+    assert lines.text().count("only the text before point is used") == 2
+
+
+def test_text_typed_meanwhile_stays_before_what_is_written(
+    tmp_path: Path, studio_daemon: DaemonProcess, lmstudio: LMStudio
+) -> None:
+    lmstudio.says(" two")
+    script = """
+    (insert "one three")
+    (goto-char 4)
+    (devsynth-complete)
+    (goto-char 1)
+    (insert "zero ")
+    (wait-until (idle))
+    (say (shown))
+    """
+
+    with emacs(tmp_path, studio_daemon.environ, script) as lines:
+        pass
+
+    assert said(lines) == ['"zero one two three"']
 
 
 @pytest.mark.parametrize(
@@ -324,7 +368,7 @@ def test_without_a_daemon_the_hint_is_told(tmp_path: Path, short_dir: Path, path
     with emacs(tmp_path, environ, '(devsynth-ask "hi") (wait-until (idle))') as lines:
         pass
 
-    assert "devsynthd" in lines.text()
+    assert "nobody.sock - start the daemon: devsynthd" in lines.text()
 
 
 def test_without_devsynthctl_that_is_told(tmp_path: Path, daemon: DaemonProcess) -> None:

@@ -10,7 +10,7 @@ from tests.examples.neovim import Neovim, neovim
 from tests.lmstudio import LMStudio
 from tests.support.daemon import DaemonProcess
 from tests.support.upstream_exchange import Gate
-from tests.support.upstream_replies import silence, tokens
+from tests.support.upstream_replies import silence, status, tokens
 from tests.support.upstream_server import UpstreamServer
 
 ANSWER = "shown(vim.fn.bufnr('devsynth://1'))"
@@ -142,11 +142,28 @@ def test_lm_studio_cannot_fill_a_gap_and_goes_on_from_the_text_before_it(
     with neovim(studio_daemon.environ) as editor:
         editor.edit("one three")
         editor.type("02l:DevsynthComplete<CR>")
-        assert "cannot fill a gap" in told_by(editor)
+        assert "only text before the cursor is used" in told_by(editor)
         editor.wait("shown() == 'one two three'")
 
         editor.type("02l:DevsynthComplete<CR>")  # without being asked for again
         editor.wait("shown() == 'one and two three'")
+        assert len(editor.lua("return told")) == 1
+
+
+def test_whether_a_gap_is_filled_is_found_out_anew_for_another_model(
+    studio_daemon: DaemonProcess, lmstudio: LMStudio
+) -> None:
+    for _ in range(2):
+        lmstudio.says(" two")
+    with neovim(studio_daemon.environ) as editor:
+        editor.edit("one three")
+        for number in (1, 3):
+            editor.type("02l:DevsynthComplete<CR>")
+            editor.wait(f"#told == {number} and {IDLE}")
+            editor.type(":DevsynthModel google/gemma-3-4b<CR>")
+            editor.wait(f"#told == {number + 1}")
+        first, _, second, _ = editor.lua("return told")
+        assert first == second
 
 
 def test_the_text_after_the_cursor_need_not_be_sent(
@@ -268,19 +285,90 @@ def test_a_pipe_that_ended_is_started_again(
         editor.wait("shown(vim.fn.bufnr('devsynth://2')) == 'Hello world'")
 
 
+def test_a_split_whose_answer_is_complete_is_used_again(
+    daemon: DaemonProcess, upstream: UpstreamServer
+) -> None:
+    gate = Gate()
+    upstream.script.append(tokens("first"))
+    upstream.script.append(tokens("second", "...", gate=gate))
+
+    with neovim(daemon.environ) as editor:
+        editor.type(":DevsynthAsk hi<CR>")
+        editor.wait(f"{ANSWER} == 'first' and {IDLE}")
+        editor.type(":DevsynthAsk again<CR>")
+        gate.step()
+        editor.wait(f"{ANSWER} == 'second'")
+        editor.type(":DevsynthAsk meanwhile<CR>")  # that one is still being written
+        editor.wait("shown(vim.fn.bufnr('devsynth://2')) == 'Hello world'")
+        assert editor.lua("return #vim.api.nvim_list_wins()") == 3
+        gate.step(2)
+        editor.wait(f"{ANSWER} == 'second...'")
+
+
+def test_a_question_that_fails_leaves_all_as_it_was(
+    daemon: DaemonProcess, upstream: UpstreamServer
+) -> None:
+    upstream.script.append(status(401, {"error": "no"}))
+    upstream.script.append(tokens("first"))
+    upstream.script.append(status(401, {"error": "no"}))
+
+    with neovim(daemon.environ) as editor:
+        editor.type(":DevsynthAsk hi<CR>")
+        editor.wait("#told == 1")
+        assert editor.lua("return #vim.api.nvim_list_wins()") == 1
+        editor.type(":DevsynthAsk hi<CR>")
+        editor.wait(f"shown(vim.fn.bufnr('devsynth://2')) == 'first' and {IDLE}")
+        editor.type(":DevsynthAsk again<CR>")
+        editor.wait("#told == 2")
+        assert editor.lua("return shown(vim.fn.bufnr('devsynth://2'))") == "first"
+
+
+def test_a_question_right_after_a_cancelled_one_has_its_split(
+    daemon: DaemonProcess, upstream: UpstreamServer
+) -> None:
+    upstream.script.append(silence())
+    with neovim(daemon.environ) as editor:
+        editor.type(":DevsynthAsk hi<CR>")
+        upstream.wait_generation()
+        # That the first one is cancelled is heard of while the second one is under way.
+        editor.lua("require('devsynth').cancel(); require('devsynth').ask('again')")
+        editor.wait(f"#told > 0 and {IDLE}")
+        assert editor.lua(f"return {{{ANSWER}, told}}") == [
+            "Hello world",
+            ["devsynth: cancelled"],
+        ]
+
+
+def test_with_nothing_to_cancel_that_is_told(daemon: DaemonProcess) -> None:
+    with neovim(daemon.environ) as editor:
+        editor.type(":DevsynthCancel<CR>")
+        assert told_by(editor) == "devsynth: nothing is coming"
+
+
+def test_ids_of_models_are_completed(studio_daemon: DaemonProcess) -> None:
+    with neovim(studio_daemon.environ) as editor:
+        found = editor.lua("return vim.fn.getcompletion('DevsynthModel g', 'cmdline')")
+        assert found == ["google/gemma-3-4b"]
+
+
 def test_without_a_daemon_the_hint_is_told(short_dir: Path, path: str) -> None:
     environ = {"PATH": path, "DEVSYNTH_SOCKET": str(short_dir / "nobody.sock")}
 
     with neovim(environ) as editor:
         editor.type(":DevsynthAsk hi<CR>")
-        assert "devsynthd" in told_by(editor)
+        told = told_by(editor)
+        assert "nobody.sock - start the daemon: devsynthd" in told
+        assert "\n" not in told
+        assert editor.lua("return #vim.api.nvim_list_wins()") == 1
 
 
 def test_without_devsynthctl_that_is_told(daemon: DaemonProcess) -> None:
     with neovim(daemon.environ) as editor:
         editor.lua("require('devsynth').setup({command = {'no-such-command', 'pipe'}})")
         editor.type(":DevsynthAsk hi<CR>")
-        assert ":help devsynth-setup" in told_by(editor)
+        told = told_by(editor)
+        assert "no-such-command could not be asked: it is not on the PATH" in told
+        assert ":help devsynth-setup" in told
 
 
 def test_a_text_that_is_too_long_is_not_sent(

@@ -122,6 +122,33 @@ def test_ctrl_c_stops_the_model(
     assert (node.returncode, err.partition(":")[0]) == (130, "cancelled")
 
 
+def test_a_reader_who_leaves_stops_the_model(
+    folder: Path, daemon: DaemonProcess, upstream: UpstreamServer
+) -> None:
+    gate = Gate()
+    upstream.script.append(tokens("half", " done", "!", gate=gate))
+
+    with started(folder, daemon.environ, "ask.js", "hi") as node:
+        gate.step()
+        read(node, 4)
+        cast("IO[str]", node.stdout).close()
+        gate.step()
+        assert (node.wait(10), cast("IO[str]", node.stderr).read()) == (141, "")
+
+    upstream.wait_disconnected()
+
+
+@pytest.mark.parametrize("script", ["ask.js", "watch.js"])
+def test_they_print_their_usage(folder: Path, path: str, script: str) -> None:
+    status, out, err = run(folder, {"PATH": path}, script, "--help")
+
+    assert (status, out.partition("  ")[0].strip(), err) == (0, f"usage: node {script}", "")
+
+
+def test_a_word_too_many_is_told(folder: Path, path: str) -> None:
+    assert run(folder, {"PATH": path}, "watch.js", "x") == (2, "", "usage: node watch.js\n")
+
+
 LEAVES = """
 import { once } from "node:events";
 import { Client } from "./devsynth.js";

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import IO, cast
 
+import pytest
+
 from tests.examples.conftest import EXAMPLES
 from tests.lmstudio import LMStudio
 from tests.support.daemon import DaemonProcess
@@ -82,9 +84,51 @@ def test_without_a_daemon_the_hint_is_told(short_dir: Path) -> None:
 
     returncode, out, err = run(environ, "ask.py")
 
-    assert (returncode, out) == (1, "")
+    assert (returncode, out) == (3, "")
     assert err.startswith("daemon_unreachable: ")
     assert "devsynthd" in err
+
+
+@pytest.mark.parametrize(
+    "words", [("watch.py",), ("watch.py", "models"), ("cancel.py",), ("many.py", "why?", __file__)]
+)
+def test_without_a_daemon_they_end_as_devsynthctl_does(
+    short_dir: Path, words: tuple[str, ...]
+) -> None:
+    environ = {"DEVSYNTH_SOCKET": str(short_dir / "nobody.sock")}
+
+    returncode, out, err = run(environ, *words)
+
+    assert (returncode, out, err.partition(":")[0]) == (3, "", "daemon_unreachable")
+
+
+@pytest.mark.parametrize("script", ["ask.py", "cancel.py", "many.py", "watch.py"])
+def test_they_print_their_usage(script: str) -> None:
+    returncode, out, err = run({}, script, "--help")
+
+    assert (returncode, err) == (0, "")
+    assert out.startswith(f"usage: {script}")
+
+
+def test_a_reader_who_leaves_stops_the_model(
+    daemon: DaemonProcess, upstream: UpstreamServer
+) -> None:
+    gate = Gate()
+    upstream.script.append(tokens("once", "upon", "a", gate=gate))
+
+    with subprocess.Popen(
+        [sys.executable, "-W", "error", EXAMPLES / "python" / "ask.py", "story"],
+        env=daemon.environ,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        gate.step()
+        stdout, stderr = (cast("IO[bytes]", pipe) for pipe in (process.stdout, process.stderr))
+        assert stdout.read(4) == b"once"
+        stdout.close()
+        gate.step()
+        assert (process.wait(10), stderr.read()) == (141, b"")
+    upstream.wait_disconnected()
 
 
 def test_an_answer_is_stopped_in_each_way(daemon: DaemonProcess, upstream: UpstreamServer) -> None:
@@ -141,7 +185,7 @@ def test_a_daemon_that_goes_away_is_noticed(daemon: DaemonProcess) -> None:
         daemon.signal(signal.SIGKILL)
         returncode, _, err = script.end()
 
-    assert (returncode, err.partition(":")[0]) == (1, "connection_lost")
+    assert (returncode, err.partition(":")[0]) == (3, "connection_lost")
 
 
 def test_many_files_are_asked_about_at_once(

@@ -47,6 +47,14 @@ def test_shellcheck_finds_nothing(script: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda script: script.name)
+def test_it_prints_its_usage(script: Path, tmp_path: Path, path: str) -> None:
+    outcome = run({"PATH": path}, tmp_path, script.name, "--help")
+
+    assert (outcome.returncode, outcome.stderr) == (0, "")
+    assert outcome.stdout.startswith(f"usage: {script.name} ")
+
+
 # commit-message --------------------------------------------------------------------------------
 
 
@@ -119,6 +127,16 @@ def test_with_nothing_staged_nothing_is_asked(
     assert outcome.returncode == 1
     assert "see git add" in outcome.stderr
     assert not upstream.generations
+
+
+def test_outside_of_a_repository_that_is_told(tmp_path: Path, path: str) -> None:
+    need("git", "apt-get install git")
+
+    outcome = run({"PATH": path, "LC_ALL": "C"}, tmp_path, "commit-message")
+
+    assert (outcome.returncode, outcome.stdout) == (128, "")
+    assert outcome.stderr.startswith("fatal: not a git repository")
+    assert outcome.stderr.count("\n") == 1
 
 
 # pick-model ------------------------------------------------------------------------------------

@@ -25,4 +25,10 @@ end, { bang = true, desc = 'Cancel the answers of this buffer, with ! all' })
 
 command('DevsynthModel', function(given)
   require('devsynth').select(given.args)
-end, { nargs = '?', desc = 'Choose the model that answers' })
+end, {
+  nargs = '?',
+  complete = function(lead)
+    return require('devsynth').complete_model(lead)
+  end,
+  desc = 'Choose the model that answers',
+})

@@ -19,12 +19,13 @@ local settings = {
 
 local pipe = Pipe.new(settings.command)
 local running = {} -- by id: the buffer that an answer is written to
-local cannot_fill = false -- the server has said that it does not know how to fill a gap
+local fills_no_gap -- the job behind the pipe while it was said that the server cannot
 
 --- Change settings; those that are left out keep their values.
 function M.setup(given)
   settings = vim.tbl_deep_extend('force', settings, given or {})
   pipe.command = settings.command
+  fills_no_gap = nil -- another model, perhaps
 end
 
 local function tell(text, level)
@@ -35,7 +36,8 @@ local function tell_error(error)
   if error.code == 'cancelled' then
     tell('cancelled', vim.log.levels.INFO)
   else
-    tell(error.message .. (error.hint and '\n' .. error.hint or ''), vim.log.levels.ERROR)
+    -- In one line: of more of them Neovim may show the last one alone.
+    tell(error.message .. (error.hint and ' - ' .. error.hint or ''), vim.log.levels.ERROR)
   end
 end
 
@@ -45,30 +47,44 @@ local function tell_warnings(result)
   end
 end
 
+local function is_written(buffer)
+  return vim.tbl_contains(vim.tbl_values(running), buffer)
+end
+
+--- Stop an answer, which ends with the error `cancelled` then.
+local function stop(id)
+  running[id] = nil
+  pipe:cancel(id)
+end
+
 --- Ask for an answer, and have the writer write it as it comes.
---- @param failed function what to do with an error; nil: tell it
+--- @param failed function|nil called with an error before it is told, unless it returns true: then
+---   it goes on with the writer
 local function generate(fields, writer, failed)
   local id, guard
   local function over()
     running[id] = nil
     pcall(vim.api.nvim_del_autocmd, guard)
-    writer:close()
   end
   local request = { op = 'generate', stream = true, model = settings.model }
   id = pipe:ask(vim.tbl_extend('force', request, fields), {
     chunk = function(chunk)
       if chunk.text and running[id] and not writer:write(chunk.text) then
-        running[id] = nil
-        pipe:cancel(id)
+        stop(id)
       end
     end,
     result = function(result)
       over()
+      writer:close()
       tell_warnings(result)
     end,
     error = function(error)
-      over();
-      (failed or tell_error)(error)
+      local wanted = running[id] ~= nil
+      over()
+      if not (failed and failed(error, wanted)) then
+        writer:close()
+        tell_error(error)
+      end
     end,
   })
   running[id] = writer.buffer
@@ -76,20 +92,20 @@ local function generate(fields, writer, failed)
   guard = vim.api.nvim_create_autocmd('BufUnload', {
     buffer = writer.buffer,
     callback = function()
-      pipe:cancel(id)
+      stop(id)
     end,
   })
 end
 
-local scratch_number = 0
+local answers = 0 -- buffers for answers that there have been
 
 --- Open a split for an answer without going there; return its buffer.
-local function open_scratch()
+local function open_split()
   local from = vim.api.nvim_get_current_win()
   vim.cmd('botright new')
   local buffer = vim.api.nvim_get_current_buf()
-  scratch_number = scratch_number + 1
-  vim.api.nvim_buf_set_name(buffer, 'devsynth://' .. scratch_number)
+  answers = answers + 1
+  vim.api.nvim_buf_set_name(buffer, 'devsynth://' .. answers)
   vim.bo[buffer].buftype = 'nofile'
   vim.bo[buffer].bufhidden = 'wipe'
   vim.bo[buffer].swapfile = false
@@ -98,8 +114,36 @@ local function open_scratch()
   return buffer
 end
 
+--- Return a buffer for an answer that is shown on this page and not being written; nil if none is.
+local function idle_split()
+  for _, window in ipairs(vim.api.nvim_tabpage_list_wins(0)) do
+    local buffer = vim.api.nvim_win_get_buf(window)
+    local is_ours = vim.api.nvim_buf_get_name(buffer):find('^devsynth://')
+    if is_ours and vim.bo[buffer].modifiable and not is_written(buffer) then
+      return buffer
+    end
+  end
+end
+
 local function answer_in_split(prompt)
-  generate({ prompt = prompt }, Writer.new(open_scratch(), 0, 0))
+  local before -- the lines of the answer before
+  local buffer = idle_split()
+  if buffer then
+    before = vim.api.nvim_buf_get_lines(buffer, 0, -1, true)
+    vim.api.nvim_buf_set_lines(buffer, 0, -1, true, {})
+  else
+    buffer = open_split()
+  end
+  local writer = Writer.new(buffer, 0, 0)
+  generate({ prompt = prompt }, writer, function()
+    if writer.tick or is_written(buffer) or not vim.api.nvim_buf_is_loaded(buffer) then
+      return -- something has come, the next answer is coming, or nobody looks
+    elseif before then -- nothing has come: as if it had not been asked
+      vim.api.nvim_buf_set_lines(buffer, 0, -1, true, before)
+    else
+      pcall(vim.api.nvim_buf_delete, buffer, { force = true }) -- not where that is locked
+    end
+  end)
 end
 
 --- Ask a question, about *lines* of this buffer if they are given; the answer streams into a split.
@@ -142,32 +186,34 @@ function M.complete()
     prompt = surroundings.before(buffer, row, col, given.before),
     max_tokens = given.max_tokens,
   }
-  if given.suffix and not cannot_fill and after:find('%S') then -- else there is no gap
+  local known = fills_no_gap and fills_no_gap == pipe.job
+  if given.suffix and not known and after:find('%S') then -- else there is no gap to be filled
     fields.suffix = after
   end
-  local tick = vim.api.nvim_buf_get_changedtick(buffer)
-  generate(fields, Writer.new(buffer, row, col), function(error)
-    if error.code ~= 'not_supported' or not fields.suffix then
-      return tell_error(error)
+  local writer = Writer.new(buffer, row, col)
+  generate(fields, writer, function(error, wanted)
+    if error.code ~= 'not_supported' or not fields.suffix or not wanted then
+      return false
     end
-    cannot_fill = true
-    local told = 'this server cannot fill a gap: it goes on from the text before the cursor'
-    tell(told, vim.log.levels.WARN)
-    if vim.api.nvim_buf_is_loaded(buffer) and vim.api.nvim_buf_get_changedtick(buffer) == tick then
-      fields.suffix = nil
-      generate(fields, Writer.new(buffer, row, col))
-    end
+    fills_no_gap = pipe.job
+    tell('server fills no gaps: only text before the cursor is used', vim.log.levels.WARN)
+    fields.suffix = nil
+    generate(fields, writer)
+    return true
   end)
 end
 
 --- Cancel the answers that are written to this buffer.
 --- If there are none, or with *all*, those of every buffer.
 function M.cancel(all)
+  if vim.tbl_isempty(running) then
+    return tell('nothing is coming')
+  end
   local here = vim.api.nvim_get_current_buf()
-  local writes_here = vim.tbl_contains(vim.tbl_values(running), here)
-  for id, buffer in pairs(running) do
+  local writes_here = is_written(here)
+  for id, buffer in pairs(vim.deepcopy(running)) do
     if all or not writes_here or buffer == here then
-      pipe:cancel(id)
+      stop(id)
     end
   end
 end
@@ -177,7 +223,7 @@ function M.select(model)
   if model and model ~= '' then
     pipe:ask({ op = 'select', model = model }, {
       result = function(result)
-        cannot_fill = false -- perhaps it is another server by now
+        fills_no_gap = nil -- another model may
         tell(('%s answers (%s)'):format(result.selection.model or 'no model', result.selection.how))
         tell_warnings(result)
       end,
@@ -201,6 +247,28 @@ function M.select(model)
     end,
     error = tell_error,
   })
+end
+
+--- Return the ids of models that begin with *lead*; none if the daemon does not answer in a moment.
+function M.complete_model(lead)
+  local models
+  pipe:ask({ op = 'list', kind = 'llm' }, {
+    result = function(result)
+      models = result.models
+    end,
+    error = function()
+      models = {}
+    end,
+  })
+  vim.wait(2000, function()
+    return models ~= nil
+  end, 10)
+  local ids = vim.tbl_map(function(model)
+    return model.id
+  end, models or {})
+  return vim.tbl_filter(function(id)
+    return vim.startswith(id, lead)
+  end, ids)
 end
 
 --- Return how many answers are on their way, for a statusline: '' if none.

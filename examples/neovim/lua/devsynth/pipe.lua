@@ -36,7 +36,7 @@ function Pipe:ask(fields, on)
       self:over(id, 'error', {
         code = 'daemon_unreachable',
         message = ('%s could not be asked: %s'):format(self.command[1], problem),
-        hint = 'See :help devsynth-setup',
+        hint = 'see :help devsynth-setup',
       })
     end)
   end
@@ -53,6 +53,9 @@ end
 function Pipe:start()
   if self.job then
     return
+  end
+  if vim.fn.executable(self.command[1]) == 0 then
+    error('it is not on the PATH of Neovim; install devsynthd, or set `command`', 0)
   end
   self.rest, self.said = '', ''
   self.job = vim.fn.jobstart(self.command, {
