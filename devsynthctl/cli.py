@@ -14,6 +14,7 @@ from devsynthctl.app import App
 from devsynthctl.options import as_json, positive_seconds
 from devsynthd import __version__
 from devsynthd.wire.errors import BadRequest, Cancelled, DevsynthError
+from devsynthd.wire.nearest import nearest
 
 COMMANDS = {
     "models": "models",
@@ -52,6 +53,13 @@ class _LazyGroup(click.Group):
         module = importlib.import_module(f"devsynthctl.commands.{COMMANDS[cmd_name]}")
         command: click.Command = getattr(module, cmd_name)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in COMMANDS and (near := nearest(args[0], COMMANDS)):
+            raise click.UsageError(f"there is no command {args[0]}: did you mean {near}?", ctx)
+        return super().resolve_command(ctx, args)
 
 
 @click.command(

@@ -15,14 +15,17 @@ _VARIABLE = "_DEVSYNTHCTL_COMPLETE"
 
 
 @click.command()
-@click.argument("shell", type=click.Choice(list(SHELLS)))
+@click.argument("shell", type=click.Choice(list(SHELLS)), required=False, metavar="SHELL")
 @click.pass_obj
-def completion(app: App, *, shell: str) -> None:
+def completion(app: App, *, shell: str | None) -> None:
     """Write the script that makes SHELL complete commands, options, models and settings.
 
-    Its first lines say where it goes; for now: source <(devsynthctl completion bash). The models
-    are those that the daemon has listed last, whether or not it runs.
+    SHELL is bash, zsh or fish. The first lines of the script say where it goes; for now:
+    source <(devsynthctl completion bash). The models are those that the daemon has listed last,
+    whether or not it runs.
     """
+    if shell is None:
+        raise click.UsageError("which shell? Give bash, zsh or fish")
     asked = os.environ.get(_VARIABLE) == f"{shell}_complete"
     outline = command(read_outline(), type_of)
     answering = SHELLS[shell](outline, {}, _PROGRAM, _VARIABLE)

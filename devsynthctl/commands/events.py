@@ -9,7 +9,8 @@ from devsynthctl.app import App
 from devsynthctl.news import News
 from devsynthctl.options import as_json, ends_after
 from devsynthctl.render.as_json import json_line
-from devsynthctl.watching.follow import Gone, follow
+from devsynthctl.watching.follow import Back, Gone, follow
+from devsynthctl.watching.told import tell_back
 from devsynthd.wire.nearest import nearest
 from devsynthd.wire.requests import Topic
 
@@ -38,6 +39,8 @@ def events(app: App, *, topics: tuple[str, ...]) -> None:
                     app.print_now(event_line(each))
                 case Gone():
                     app.tell_gone(each.error)
+                case Back():
+                    tell_back(app)
                 case None:
                     app.check_reader()
 

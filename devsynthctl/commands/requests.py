@@ -54,8 +54,17 @@ def ps(app: App) -> None:
         app.note(_IDLE)
 
 
+def _number(_ctx: click.Context, _param: click.Parameter, given: str | None) -> int | None:
+    if given is None:
+        return None
+    is_number = given.isascii() and given.isdigit() and len(given) <= len(str(MAX_SAFE_INTEGER))
+    if is_number and int(given) <= MAX_SAFE_INTEGER:
+        return int(given)
+    raise click.UsageError(f"{given} is no number of a request: `devsynthctl ps` shows them")
+
+
 @click.command()
-@click.argument("number", type=click.IntRange(0, MAX_SAFE_INTEGER), required=False, metavar="[N]")
+@click.argument("number", callback=_number, required=False, metavar="[N]")
 @click.option("--all", "every", is_flag=True, help="Every generation and embedding, of any client.")
 @as_json
 @click.pass_context

@@ -11,8 +11,9 @@ from devsynthctl.options import as_json, ends_after
 from devsynthctl.render.as_json import result_line
 from devsynthctl.render.happenings import happenings
 from devsynthctl.render.text import cell
-from devsynthctl.watching.follow import Gone, follow
+from devsynthctl.watching.follow import Back, Gone, follow
 from devsynthctl.watching.observed import TOPICS, observe
+from devsynthctl.watching.told import tell_back
 from devsynthd.wire.events import AnyNews
 from devsynthd.wire.requests import Topic
 
@@ -65,6 +66,9 @@ def _write_lines(app: App, client: Client) -> None:
                 app.print_now("".join(f"{clock} {cell(line)}\n" for line in found))
                 known[each.topic] = each.data
             case Gone():
+                known.clear()  # the next one tells how it is from the beginning
                 app.tell_gone(each.error)
+            case Back():
+                tell_back(app)
             case None:
                 app.check_reader()

@@ -28,6 +28,7 @@ _BASH = """\
         case $line in
             file*) compopt -o default 2>/dev/null ;;
             dir*) compopt -o dirnames 2>/dev/null ;;
+            plain*=) compopt -o nospace 2>/dev/null; COMPREPLY+=("${line#plain,}") ;;
             plain*) COMPREPLY+=("${line#plain,}") ;;
         esac
     done <<<"$answer"
@@ -43,13 +44,14 @@ _ZSH = """\
 # Completion of %(prog_name)s for zsh. For this shell only, where compinit has run:
 #     source <(%(prog_name)s completion zsh)
 # For each one, write this into a folder of $fpath, before compinit runs:
+#     mkdir -p ~/.zfunc
 #     %(prog_name)s completion zsh >~/.zfunc/_%(prog_name)s
 # with these lines in ~/.zshrc:
 #     fpath+=(~/.zfunc)
 #     autoload -Uz compinit && compinit
 
 %(complete_func)s() {
-    local -a answer values described
+    local -a answer values described assigned
     local line kind value help
     line="${(j: :)words[1,CURRENT-1]} $QIPREFIX$IPREFIX$PREFIX"
     answer=("${(@f)$(env %(complete_var)s=zsh_complete COMP_LINE="$line" \\
@@ -57,7 +59,9 @@ _ZSH = """\
     for kind value help in "${(@)answer}"; do
         case $kind in
             plain)
-                if [[ -n $help ]]; then
+                if [[ $value == *= ]]; then
+                    assigned+=("$value")
+                elif [[ -n $help ]]; then
                     described+=("${${value//\\\\/\\\\\\\\}//:/\\\\:}:$help")
                 else
                     values+=("$value")
@@ -68,6 +72,7 @@ _ZSH = """\
     done
     (( $#described )) && _describe -V value described
     (( $#values )) && compadd -V values -a values
+    (( $#assigned )) && compadd -S '' -V assigned -a assigned
 }
 
 if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
@@ -81,6 +86,7 @@ _FISH = """\
 # Completion of %(prog_name)s for fish. For this shell only:
 #     %(prog_name)s completion fish | source
 # For each one:
+#     mkdir -p ~/.config/fish/completions
 #     %(prog_name)s completion fish >~/.config/fish/completions/%(prog_name)s.fish
 
 function %(complete_func)s

@@ -72,13 +72,35 @@ def _topics(_ctx: click.Context) -> Iterable[CompletionItem[str]]:
     return map(CompletionItem, get_args(Topic))
 
 
+def _parameters(_ctx: click.Context) -> Iterable[CompletionItem[str]]:
+    return (CompletionItem(f"{key}=") for key in PARAMETERS)
+
+
 CHAT = ("llm", "unknown")
 EMBEDDING = ("embedding", "unknown")
 _BOOLEANS = ("true", "false")
 
+PARAMETERS = (
+    "top_p",
+    "top_k",
+    "min_p",
+    "seed",
+    "stop",
+    "repeat_penalty",
+    "presence_penalty",
+    "frequency_penalty",
+    "logit_bias",
+    "tools",
+    "tool_choice",
+    "ttl",
+    "fallback",
+)
+"""What ``generate -o`` takes: `devsynthctl.parameters.KEYS`, which is slow to import."""
+
 BY_PLACE: dict[tuple[str, ...], ParamType] = {
     ("select", "model"): _ids(*CHAT),
     ("generate", "model"): _ids(*CHAT),
+    ("generate", "parameters"): Values(_parameters),
     ("generate", "schema"): click.Path(),
     ("chat", "model"): _ids(*CHAT),
     ("embed", "model"): _ids(*EMBEDDING),

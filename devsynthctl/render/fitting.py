@@ -65,6 +65,20 @@ def cut(text: str, width: int) -> str:
     return _beginning(text, width - 1) + _ELLIPSIS[:width]
 
 
+def folded(text: str, width: int, indent: int) -> list[str]:
+    """Return *text* in at most two lines, the second one indented, and cut where it is longer."""
+    if cell_len(text) <= width or width <= indent:
+        return [cut(text, width)]
+    first = _beginning(text, width)
+    if not text[len(first)].isspace():
+        head, _, word = first.rpartition(" ")
+        # A word that takes more than half of the line is broken.
+        if head and cell_len(word) <= (width - indent) // 2:
+            first = head
+    rest = text[len(first) :].lstrip()
+    return [first.rstrip(), cut(" " * indent + rest, width)]
+
+
 def padded(text: str, width: int) -> str:
     """Return *text* with spaces after it, up to *width* columns."""
     return text + " " * (width - cell_len(text))

@@ -29,8 +29,13 @@ def row(info: RequestInfo) -> tuple[str, ...]:
 
 
 def name(info: RequestInfo) -> str:
-    """Return what the request *info* is called in a line: its number, its op and its model."""
-    return " ".join(filter(None, (f"#{info.request}", info.op, info.model)))
+    """Return what the request *info* is called in a line: its number, its op and its model.
+
+    The model is left out where the error tells it, which stands in the same line.
+    """
+    model = info.model or ""
+    is_told = info.error is not None and model in info.error.message
+    return " ".join(filter(None, (f"#{info.request}", info.op, "" if is_told else model)))
 
 
 def cancelled(info: RequestInfo) -> str:

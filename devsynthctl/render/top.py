@@ -11,12 +11,20 @@ from msgspec import structs
 from rich.console import Group
 from rich.text import Text
 
-from devsynthctl.render.fitting import GAP, cut, fitted, natural_widths, padded, shortened
+from devsynthctl.render.fitting import (
+    GAP,
+    cut,
+    fitted,
+    folded,
+    natural_widths,
+    padded,
+    shortened,
+)
 from devsynthctl.render.requests import NO_WORK
 from devsynthctl.render.status import duration, source_text
 from devsynthctl.render.text import cell
 from devsynthctl.watching.observed import Mishap, Observed
-from devsynthd.wire.objects import RequestInfo
+from devsynthd.wire.objects import QueueStatus, RequestInfo
 from devsynthd.wire.results import StatusReport
 
 COLUMNS = ("request", "op", "model", "state", "position", "seconds", "tokens/s", "client")
@@ -36,13 +44,23 @@ _MB = 10**6
 _NAME_WIDTH = 10
 _LEAST_ID = 12
 _KEYS = "q: leave"
+_ROWS = 3
+"""Lines that requests have at least: a header, a row, and how many more there are."""
+_LEAST_MISHAPS = 3
+"""Lines that mishaps take at least: an empty one, the heading, and one of them."""
+_CLOCK_WIDTH = len("00:00:00  ")
+_GIVEN_UP = ("gap", "loaded", "model", "keys", "daemon", "error", "config", "upstream")
+"""The lines, by their names, that give way on a low terminal, in this order."""
+_LEAST_NAMED = 3 * _NAME_WIDTH
+"""On how many columns the lines begin with their names."""
 
 
 class Line(NamedTuple):
-    """A line of the screen, and how it is to look."""
+    """A line of the screen, how it is to look, and what it is called, if it can give way."""
 
     text: str
     style: str = ""
+    name: str | None = None
 
 
 def screen(observed: Observed, width: int, height: int) -> Group:
@@ -54,21 +72,24 @@ def screen(observed: Observed, width: int, height: int) -> Group:
 def lines(observed: Observed, width: int, height: int) -> list[Line]:
     """Return at most *height* lines, none wider than *width*.
 
-    Requests for which there is no room are counted, mishaps left out; how the daemon is comes
-    first.
+    Requests for which there is no room are counted, mishaps left out. On a low terminal what is
+    known of the daemon gives way to the first of the requests.
     """
-    head = [*_head(observed, width), Line("")]
-    foot = [Line(shortened(_KEYS, width), "dim")]
-    mishaps = _mishaps(observed.mishaps, width)
     requests = [each for each in observed.report.requests if each.op not in NO_WORK]
     if observed.gone is not None:
         requests = []
-    room = max(0, height - len(head) - len(foot))
+    wanted = 1 + len(requests) if requests else 1
+    keys = Line(shortened(_KEYS, width), "dim", "keys")
+    around = [*_head(observed, width), Line("", name="gap"), keys]
+    for name in _GIVEN_UP:
+        if height - len(around) >= min(wanted, _ROWS):
+            break
+        around = [each for each in around if each.name != name]
+    head, foot = [each for each in around if each is not keys], [keys] * (keys in around)
+    room = max(0, height - len(around))
     # Of what is left, mishaps get no more than what requests do not need, but at least a third.
-    wanted = 1 + max(1, len(requests))
-    shown_mishaps = mishaps[: max(room - wanted, room // 3)] if room else []
-    table = _table(requests, width, room - len(shown_mishaps))
-    body = [*table, *shown_mishaps][:room]
+    mishaps = _mishaps(observed.mishaps, width, max(room - wanted, room // 3))
+    body = [*_table(requests, width, room - len(mishaps)), *mishaps]
     blank = [Line("")] * (room - len(body))
     return [*head, *body, *blank, *foot][:height]
 
@@ -78,11 +99,11 @@ def _head(observed: Observed, width: int) -> list[Line]:
     report, source = observed.report, observed.report.source
     bad = "bold red"
     if observed.gone is None:
-        first = Line(_daemon(report), "bold")
+        first = Line(_daemon(report), "bold", "daemon")
     else:
         first = Line(cell(f"no daemon: {observed.gone}; waiting until it is back"), bad)
-    queue, selection = report.queue, report.selection
-    room = width - _NAME_WIDTH
+    selection = report.selection
+    room = width - _NAME_WIDTH if width >= _LEAST_NAMED else width
     model = shortened(selection.model or "none", max(_LEAST_ID, room // 2))
     facts = [
         (
@@ -90,22 +111,18 @@ def _head(observed: Observed, width: int) -> list[Line]:
             source_text(structs.replace(source, error=None)),
             "" if source.reachable else bad,
         ),
-        *([("", f"{source.error.code}: {source.error.message}", bad)] if source.error else []),
+        *([("error", f"{source.error.code}: {source.error.message}", bad)] if source.error else []),
         ("model", f"{model} ({selection.how}: {selection.reason})", ""),
         ("loaded", _loaded(observed.loaded, room), ""),
-        (
-            "queue",
-            f"{queue.running} running (at most {queue.max_concurrency}), {queue.waiting} waiting",
-            "",
-        ),
+        ("queue", _queue(report.queue, room), ""),
     ]
     if not report.config.valid:
         facts.append(("config", f"not valid: {report.config.error or ''}", bad))
     if observed.gone is not None:
         facts = [(name, text, "dim") for name, text, _ in facts]
     return [
-        Line(cut(first.text, width), first.style),
-        *(Line(_fact(name, text, width), style) for name, text, style in facts),
+        first._replace(text=cut(first.text, width)),
+        *(Line(_fact(name, text, width), style, name) for name, text, style in facts),
     ]
 
 
@@ -115,8 +132,19 @@ def _daemon(report: StatusReport) -> str:
     return f"devsynthd {report.version}, pid {report.pid}, up {up}{memory}"
 
 
+def _queue(queue: QueueStatus, room: int) -> str:
+    """Return how many run and wait, in at most *room* columns if that is possible."""
+    running, waiting = f"{queue.running} running", f"{queue.waiting} waiting"
+    whole = f"{running} (at most {queue.max_concurrency}), {waiting}"
+    short = f"{running}, {waiting}"
+    least = f"{queue.running} run, {queue.waiting} wait"
+    return next((text for text in (whole, short) if len(text) <= room), least)
+
+
 def _fact(name: str, text: str, width: int) -> str:
-    return cut(cell(f"{name:<{_NAME_WIDTH}}{text}"), width)
+    shown = "" if name == "error" else name  # it stands below the upstream
+    begin = f"{shown:<{_NAME_WIDTH}}" if width >= _LEAST_NAMED else ""
+    return cut(cell(begin + text), width)
 
 
 def _loaded(ids: Sequence[str], room: int) -> str:
@@ -137,14 +165,17 @@ def _table(requests: Sequence[RequestInfo], width: int, room: int) -> list[Line]
     if not requests:
         return [Line(cut("nothing runs", width), "dim")]
     rows = [tuple(cell(each) for each in _row(info)) for info in requests]
-    kept = len(rows) if len(rows) < room else max(0, room - 2)
+    headed = room > 2  # noqa: PLR2004 - a row, and how many more
+    kept = len(rows) if len(rows) < room else max(0, room - 1 - headed)
+    headed = headed or kept == len(rows)
     widths = natural_widths(COLUMNS, rows)
     shown = fitted(widths, width, _GIVES_WAY)
-    drawn = [Line(_joined(COLUMNS, shown, width), "bold")]
+    drawn = [Line(_joined(COLUMNS, shown, width), "bold")] if headed else []
     drawn += [Line(_joined(row, shown, width)) for row in rows[:kept]]
     if kept < len(rows):
-        drawn.append(Line(cut(f"and {len(rows) - kept} more: devsynthctl ps", width), "dim"))
-    return drawn[:room]
+        more = f"and {len(rows) - kept} more" if kept else f"{len(rows)} requests"
+        drawn.append(Line(cut(f"{more}: devsynthctl ps", width), "dim"))
+    return drawn
 
 
 def _row(info: RequestInfo) -> tuple[str, ...]:
@@ -171,18 +202,29 @@ def _joined(cells: Sequence[str], widths: dict[str, int], width: int) -> str:
     return cut((" " * GAP).join(parts).rstrip(), width)
 
 
-def _mishaps(mishaps: Sequence[Mishap], width: int) -> list[Line]:
-    """Return the last mishaps, the newest first, below an empty line and a heading."""
-    if not mishaps:
+def _mishaps(mishaps: Sequence[Mishap], width: int, room: int) -> list[Line]:
+    """Return the last mishaps in at most *room* lines, the newest first, below a heading.
+
+    Each has a line, and the newest ones a second one, as long as there is room.
+    """
+    if not mishaps or room < _LEAST_MISHAPS:
         return []
-    told = (_mishap(each, width) for each in reversed(mishaps))
-    return [Line(""), Line(cut("last errors", width), "bold"), *(Line(each) for each in told)]
+    head = [Line(""), Line(cut("last errors", width), "bold")]
+    told = list(reversed(mishaps))[: room - len(head)]
+    spare = room - len(head) - len(told)
+    drawn: list[Line] = []
+    for each in told:
+        text = _mishap(each, width)
+        both = folded(text, width, _CLOCK_WIDTH) if spare else [cut(text, width)]
+        spare -= len(both) - 1
+        drawn += map(Line, both)
+    return head + drawn
 
 
 def _mishap(mishap: Mishap, width: int) -> str:
     what = shortened(cell(mishap.what), max(_LEAST_ID, width // 2))
     error = f"{mishap.error.code}: {mishap.error.message}"
-    return cut(cell(f"{clock(mishap.time)}  {what}: {error}"), width)
+    return cell(f"{clock(mishap.time)}  {what}: {error}")
 
 
 def clock(time_s: float) -> str:

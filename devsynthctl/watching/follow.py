@@ -28,23 +28,29 @@ class Gone(NamedTuple):
     error: DevsynthError
 
 
+class Back(NamedTuple):
+    """A daemon is there again: the next news are its first ones."""
+
+
 def follow(
     client: Client,
     topics: Sequence[Topic] | None,
     for_s: float | None = None,
     *,
     tick_s: float = TICK_S,
-) -> Iterator[News | Gone | None]:
+) -> Iterator[News | Gone | Back | None]:
     """Yield the news of *topics* (null: of all but ``log``) for *for_s* seconds; null: no end.
 
     Yields null when nothing has come for *tick_s*, and while no daemon is there every `LOOK_S`.
-    Each daemon tells first how it is, in snapshots.
+    Each daemon tells first how it is, in snapshots. `Gone` comes once, however often a daemon that
+    hangs is tried, and `Back` before the first news after it.
 
     Raises:
         DevsynthError: There is no daemon at the beginning, or one says that it will not.
     """
     until = None if for_s is None else time.monotonic() + for_s
     subscription: Subscription | None = client.subscribe(topics)
+    is_gone = False
     while until is None or time.monotonic() < until:
         if subscription is None:
             time.sleep(_at_most(LOOK_S, until))
@@ -55,8 +61,12 @@ def follow(
             news = subscription.wait(_at_most(tick_s, until))
         except _GOES_AWAY as exc:
             subscription = None
-            yield Gone(exc)
+            yield None if is_gone else Gone(exc)
+            is_gone = True
         else:
+            if is_gone and news:
+                is_gone = False
+                yield Back()
             yield news
 
 

@@ -1,29 +1,48 @@
 """``models --watch``: the models, and what becomes of them."""
 
+import contextlib
 from collections.abc import Iterator
 
 from msgspec import Raw, Struct, structs
 
 from devsynthctl.app import App
-from devsynthctl.call import read_result
+from devsynthctl.call import UNSENT, read_result
 from devsynthctl.client import Client
 from devsynthctl.news import News
 from devsynthctl.render.as_json import result_line
 from devsynthctl.render.happenings import happenings
 from devsynthctl.render.models import COLUMNS, Row, changes, row, stand_in
 from devsynthctl.render.text import tab_separated
-from devsynthctl.watching.follow import IS_AWAY, Gone, follow
+from devsynthctl.watching.follow import IS_AWAY, Back, Gone, follow
+from devsynthctl.watching.told import tell_back
 from devsynthd.wire.errors import DevsynthError
-from devsynthd.wire.requests import List
+from devsynthd.wire.objects import Source
+from devsynthd.wire.requests import List, Status, Topic
 from devsynthd.wire.results import Models
+
+_TOPICS: tuple[Topic, ...] = ("models", "upstream")
+_STATUS_TIMEOUT_S = 1.0
 
 
 class Listed(Struct, frozen=True):
-    """The last list, also as it came; *gone* says why there is no daemon, if there is none."""
+    """The last list, also as it came; *gone* says why there is no daemon, if there is none.
+
+    The source in *models* may be newer than the one in *raw*.
+    """
 
     raw: Raw
     models: Models
     gone: DevsynthError | None = None
+
+    def with_source(self, source: Source) -> "Listed":
+        """Return the same list, as *source* has it now."""
+        return structs.replace(self, models=structs.replace(self.models, source=source))
+
+
+class _Sourced(Struct):
+    """What of a status is shown beside a list."""
+
+    source: Source
 
 
 def watch_models(app: App, request: List) -> None:
@@ -35,14 +54,13 @@ def watch_models(app: App, request: List) -> None:
             from devsynthctl.render.watched import screen  # noqa: PLC0415
             from devsynthctl.watching.screen import watch  # noqa: PLC0415
 
-            listed = (each for each in found if each is not None)
-            watch(listed, screen, client.close, color=app.color)
+            watch(_aging(client, found), screen, client.close, color=app.color)
         else:
             _write(app, found)
 
 
 def follow_list(client: Client, request: List, for_s: float | None) -> Iterator[Listed | None]:
-    """Yield the answer to *request* whenever the list changes, from one daemon to the next.
+    """Yield the answer to *request* whenever it or its source changes, across daemons.
 
     Yields null while nothing happens, and ends after *for_s* seconds; null: never.
 
@@ -53,42 +71,73 @@ def follow_list(client: Client, request: List, for_s: float | None) -> Iterator[
     listed = Listed(raw, read_result(raw, Models))
     yield listed
     again = structs.replace(request, refresh=False)
-    for each in follow(client, ["models"], for_s):
+    is_first = False
+    for each in follow(client, _TOPICS, for_s):
         match each:
             case Gone(error):
                 listed = structs.replace(listed, gone=error)
                 yield listed
-            case News(raw=raw):
+            case Back():
+                listed, is_first = structs.replace(listed, gone=None), True
+            case News(data=Source() as source):
+                listed = listed.with_source(source)
+                yield listed
+            case News(topic="models", raw=raw):
                 if again.loaded or again.kind:
                     # The daemon knows best which of the models are meant.
                     try:
                         raw = client.ask(again)
                     except IS_AWAY:
                         continue  # the subscription is told so too
-                known, listed = listed, Listed(raw, read_result(raw, Models))
-                if known.gone or listed.models.generation != known.models.generation:
+                now = read_result(raw, Models)
+                # Another daemon may count its generations anew.
+                if is_first or now.generation != listed.models.generation:
+                    listed, is_first = Listed(raw, now), False
                     yield listed
             case None:
                 yield None
+
+
+def _aging(client: Client, found: Iterator[Listed | None]) -> Iterator[Listed]:
+    """Yield what is *found*; while nothing happens, with the age that the list has by then."""
+    listed: Listed | None = None
+    for each in found:
+        listed = each or listed
+        if listed is None:
+            continue
+        if each is None and not listed.gone:
+            # No event tells when the same list was fetched once more.
+            with contextlib.suppress(DevsynthError):  # if it goes away, the events tell
+                status = client.ask(Status(id=UNSENT), timeout=_STATUS_TIMEOUT_S)
+                listed = listed.with_source(read_result(status, _Sourced).source)
+        yield listed
 
 
 def _write(app: App, found: Iterator[Listed | None]) -> None:
     """Write a header and the rows, then those that change; or as JSON, each list in a line."""
     known: Listed | None = None
     rows: list[Row] = []
+    is_gone = False
     for listed in found:
         if listed is None:
             app.check_reader()
         elif listed.gone:
+            is_gone = True
             app.tell_gone(listed.gone)
-        elif app.as_json:
-            app.print_now(result_line(listed.raw))
         else:
-            now = list(map(row, listed.models.models))
-            header = [] if known else [COLUMNS]
-            app.print_now(tab_separated([*header, *changes(rows, now)]))
-            _tell(app, listed.models, known.models if known else None)
-            known, rows = listed, now
+            if is_gone:
+                is_gone = False
+                tell_back(app)
+            if app.as_json:
+                if known is None or listed.raw is not known.raw:
+                    app.print_now(result_line(listed.raw))
+            else:
+                now = list(map(row, listed.models.models))
+                header = [] if known else [COLUMNS]
+                app.print_now(tab_separated([*header, *changes(rows, now)]))
+                _tell(app, listed.models, known.models if known else None)
+                rows = now
+            known = listed
 
 
 def _tell(app: App, now: Models, before: Models | None) -> None:

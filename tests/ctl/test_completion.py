@@ -121,6 +121,13 @@ def test_a_script_says_where_it_goes(run: Run, shell: str) -> None:
     assert (process.returncode, process.stderr) == (0, "")
     assert f"# Completion of devsynthctl for {shell}." in process.stdout
     assert f"devsynthctl completion {shell} >" in process.stdout
+    assert "#     mkdir -p ~/" in process.stdout
+
+
+def test_without_a_shell_it_says_which_there_are(run: Run) -> None:
+    process = run("completion")
+    assert (process.returncode, process.stdout) == (2, "")
+    assert process.stderr.splitlines()[0] == "devsynthctl: which shell? Give bash, zsh or fish"
 
 
 def test_another_shell_is_a_mistake(run: Run) -> None:

@@ -110,7 +110,29 @@ def test_it_goes_on_with_the_next_daemon(command: list[str], socket_path: Path) 
         assert (again["snapshot"], again["data"]["reachable"]) == (True, False)
         note = reader.errors.wait_for("waiting until it is back")
         assert "went away" in note
-        assert reader.errors.text().count("\n") == 1
+        reader.errors.wait_for("the daemon is back")
+        assert reader.errors.text().splitlines()[1:] == ["devsynthctl: the daemon is back"]
+
+
+def test_a_daemon_that_fails_again_and_again_is_told_of_once(
+    command: list[str], socket_path: Path
+) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        send_event(daemon, daemon.receive(), "upstream", SOURCE, snapshot=True)
+        for _ in range(2):
+            daemon.hang_up()
+            daemon.listen()
+            request = daemon.receive()
+        send_event(daemon, request, "upstream", DOWN, snapshot=True)
+        daemon.wait_until_cancelled(request)
+
+    with FakeDaemon(socket_path, script), running(command, "events") as reader:
+        assert reader.next()["data"]["reachable"]
+        assert not reader.next()["data"]["reachable"]
+        reader.errors.wait_for("the daemon is back")
+        gone, back = reader.errors.text().splitlines()
+        assert gone.endswith("; waiting until it is back")
+        assert back == "devsynthctl: the daemon is back"
 
 
 def test_a_daemon_that_drains_is_waited_for_as_well(command: list[str], socket_path: Path) -> None:
@@ -126,6 +148,7 @@ def test_a_daemon_that_drains_is_waited_for_as_well(command: list[str], socket_p
         assert reader.next()["data"]["reachable"]
         assert not reader.next()["data"]["reachable"]
         assert json.loads(reader.errors.wait_for("{"))["error"]["code"] == "shutting_down"
+        assert reader.errors.text().count("\n") == 1  # the snapshots tell that one is back
 
 
 def test_what_ends_for_good_is_told(run: Run, socket_path: Path) -> None:

@@ -101,6 +101,21 @@ def test_what_fails_stays_for_a_while(command: list[str], socket_path: Path) -> 
     assert "\x1b[2J" not in screen.raw
 
 
+def test_what_fails_is_told_in_two_lines_where_there_is_room(
+    command: list[str], socket_path: Path
+) -> None:
+    message = "LM Studio answered 500: the model has crashed since it had no memory left"
+    failed = FAILED | {"error": {"code": "upstream_error", "message": message}}
+    with daemon_at(socket_path) as daemon, screen_of([*command, "top"]) as screen:
+        screen.wait_for("b, c")
+        daemon.tell("requests", {"requests": [failed]})
+        shown = screen.wait_for("last errors")
+        first, second = shown[shown.index("last errors") + 1 :][:2]
+        assert " #4 generate some-own" in first
+        assert second.startswith("          ")
+        assert " ".join(f"{first} {second}".split()).endswith(f": upstream_error: {message}")
+
+
 def test_it_goes_on_with_the_next_daemon(command: list[str], socket_path: Path) -> None:
     with daemon_at(socket_path) as daemon, screen_of([*command, "top"]) as screen:
         screen.wait_for("b, c")
@@ -248,7 +263,34 @@ def test_piped_it_tells_what_has_happened(command: list[str], socket_path: Path)
         daemon.go_away()
         reader.errors.wait_for("waiting until it is back")
         daemon.come_back()
-        reader.output.wait_for("model: qwen/small")
+        reader.errors.wait_for("devsynthctl: the daemon is back")
+
+
+def test_piped_it_tells_of_the_next_daemon_how_all_of_it_is(
+    command: list[str], socket_path: Path
+) -> None:
+    with daemon_at(socket_path) as daemon, piped(command, "top") as reader:
+        reader.output.wait_for("loaded: b, c")
+        daemon.wait_for("subscribe")
+        daemon.go_away()
+        reader.errors.wait_for("waiting until it is back")
+        daemon.snapshots["models"] = models(model("b", loaded=True), model("d", loaded=True))
+        daemon.snapshots["upstream"] = SOURCE | {"age_s": 7.0}
+        daemon.come_back()
+        reader.output.wait_for("loaded: b, d")
+        reader.output.wait_for("list 7 s old")
+        told = reader.output.text()
+        assert told.count("model: qwen/small") == told.count("upstream: lmstudio") == 2
+
+
+def test_piped_it_does_not_tell_of_those_who_watch(command: list[str], socket_path: Path) -> None:
+    ended = WATCHES | {"state": "failed", "error": FAILURE}
+    with daemon_at(socket_path) as daemon, piped(command, "top") as reader:
+        reader.output.wait_for("loaded: b, c")
+        daemon.tell("requests", {"requests": [ended]})
+        daemon.tell("requests", {"requests": [FAILED]})
+        reader.output.wait_for("#4")
+        assert "subscribe" not in reader.output.text()
 
 
 def test_as_json_it_writes_status_a_line(command: list[str], socket_path: Path) -> None:
@@ -275,10 +317,18 @@ def test_a_reader_that_leaves_ends_it(
         assert process.wait(10) == 141
 
 
-@pytest.mark.parametrize("args", [[], ["--json"]], ids=str)
+@pytest.mark.parametrize(
+    "args",
+    [
+        ["--timeout", "0.5", "top"],
+        ["top", "--timeout", "0.5"],
+        ["top", "--json", "--timeout", ".5"],
+    ],
+    ids=str,
+)
 def test_a_timeout_ends_it_and_is_no_error(run: Run, socket_path: Path, args: list[str]) -> None:
     with daemon_at(socket_path):
-        process = run("--timeout", "0.5", "top", *args)
+        process = run(*args)
     assert (process.returncode, process.stderr) == (0, "")
     assert process.stdout
 

@@ -13,11 +13,13 @@ import pytest
 from tests.ctl.conftest import Run
 from tests.support.event_daemon import EventDaemon
 from tests.support.lines import Lines
-from tests.support.replies import SELECTION, SOURCE, model, models
+from tests.support.replies import SELECTION, SOURCE, STATUS, model, models
 from tests.support.screens import screen_of
 
 A, B = model("a", selected=True, loaded=True), model("b", loaded=False)
 FIRST = models(A, B)
+FAILURE = {"code": "upstream_unavailable", "message": "refused"}
+DOWN = SOURCE | {"reachable": False, "stale": True, "error": FAILURE}
 HEADER = "id\tname\towner\tkind\tstate\tcontext\tquantization\tselected\n"
 
 
@@ -77,8 +79,6 @@ def test_piped_the_models_come_once_and_then_those_that_change(
 def test_who_stands_in_and_what_the_upstream_does_is_told_beside(
     command: list[str], socket_path: Path
 ) -> None:
-    failure = {"code": "upstream_unavailable", "message": "refused"}
-    down = SOURCE | {"reachable": False, "stale": True, "error": failure}
     stands_in = SELECTION | {"model": "local", "how": "fallback", "reason": "the engine answers"}
     with (
         EventDaemon(socket_path, {"list": FIRST}, {"models": FIRST}) as daemon,
@@ -86,7 +86,7 @@ def test_who_stands_in_and_what_the_upstream_does_is_told_beside(
     ):
         reader.lines(3)
         daemon.wait_for("subscribe")
-        daemon.tell("models", later(A | {"selected": False}, B, source=down, selection=stands_in))
+        daemon.tell("models", later(A | {"selected": False}, B, source=DOWN, selection=stands_in))
         reader.errors.wait_for("not reachable")
         reader.errors.wait_for("local would answer: the engine answers")
 
@@ -134,6 +134,39 @@ def test_it_goes_on_with_the_next_daemon(command: list[str], socket_path: Path) 
         daemon.snapshots["models"] = later(A)
         daemon.come_back()
         assert reader.lines(1) == ["b\tB\t\tllm\tgone\t\t\t\n"]
+        reader.errors.wait_for("devsynthctl: the daemon is back")
+
+
+def test_with_json_the_list_of_the_next_daemon_is_a_line(
+    command: list[str], socket_path: Path
+) -> None:
+    with (
+        EventDaemon(socket_path, {"list": FIRST}, {"models": FIRST}) as daemon,
+        piped(command, "models", "--watch", "--json") as reader,
+    ):
+        reader.lines(1)
+        daemon.wait_for("subscribe")
+        daemon.go_away()
+        reader.errors.wait_for("connection_lost")
+        # It counts its generations anew: this one is another list with the same number.
+        daemon.snapshots["models"] = FIRST | {"models": [A]}
+        daemon.come_back()
+        assert json.loads(reader.lines(1)[0]) == FIRST | {"models": [A]}
+
+
+def test_the_upstream_is_told_of_also_while_the_list_stays(
+    command: list[str], socket_path: Path
+) -> None:
+    with (
+        EventDaemon(socket_path, {"list": FIRST}, {"models": FIRST}) as daemon,
+        piped(command, "models", "--watch") as reader,
+    ):
+        reader.lines(3)
+        daemon.wait_for("subscribe")
+        daemon.tell("upstream", DOWN)
+        reader.errors.wait_for("not reachable")
+        daemon.tell("models", later(B | {"selected": True}))
+        assert [line.split("\t")[0] for line in reader.lines(2)] == ["b", "a"]
 
 
 def test_a_reader_that_leaves_ends_it(command: list[str], socket_path: Path) -> None:
@@ -151,9 +184,14 @@ def test_without_a_daemon_it_fails_at_once(run: Run) -> None:
     assert (process.returncode, process.stdout) == (3, "")
 
 
-def test_a_timeout_ends_it_and_is_no_error(run: Run, socket_path: Path) -> None:
+@pytest.mark.parametrize(
+    "args",
+    [["--timeout", "0.5", "models", "--watch"], ["models", "--watch", "--timeout", "0.5"]],
+    ids=str,
+)
+def test_a_timeout_ends_it_and_is_no_error(run: Run, socket_path: Path, args: list[str]) -> None:
     with EventDaemon(socket_path, {"list": FIRST}, {"models": FIRST}):
-        process = run("--timeout", "0.5", "models", "--watch")
+        process = run(*args)
     assert (process.returncode, process.stdout.count("\n"), process.stderr) == (0, 3, "")
 
 
@@ -195,3 +233,33 @@ def test_more_models_than_lines_are_counted(command: list[str], socket_path: Pat
         assert shown[-3] == "and 23 more: devsynthctl models"
         screen.resize(50, 80)
         assert not any("more:" in line for line in screen.wait_for("model-39"))
+
+
+def test_the_age_of_the_list_and_its_source_are_those_of_the_moment(
+    command: list[str], socket_path: Path
+) -> None:
+    with (
+        EventDaemon(socket_path, {"list": FIRST}, {"models": FIRST}) as daemon,
+        screen_of([*command, "models", "--watch"]) as screen,
+    ):
+        screen.wait_for("list 2 s old")
+        # The same list, but nothing happens that an event would tell.
+        daemon.results["status"] = STATUS | {"source": SOURCE | {"age_s": 9.0}}
+        screen.wait_for("reachable, list 9 s old")
+        daemon.results["status"] = STATUS | {"source": DOWN}
+        daemon.tell("upstream", DOWN)
+        screen.wait_for("not reachable, list stale")
+
+
+def test_a_small_terminal_shows_at_least_one_model(command: list[str], socket_path: Path) -> None:
+    many = models(*(model(f"owner/model-{number}-of-many") for number in range(40)))
+    with (
+        EventDaemon(socket_path, {"list": many}, {"models": many}),
+        screen_of([*command, "models", "--watch"]) as screen,
+    ):
+        screen.wait_for("q: leave")
+        screen.resize(4, 12)
+        shown = screen.wait_for("and 3")
+        assert shown[1].split() == ["id"]
+        assert shown[2] == "  owne…many"
+        assert shown[3] == "and 39 more…"

@@ -146,6 +146,11 @@ def test_tab_completes_the_word(shell: Shell, typed: str, words: list[str]) -> N
     assert shell.words(f"devsynthctl {typed}{TAB}") == ["devsynthctl", *words]
 
 
+def test_the_value_of_a_parameter_is_typed_right_behind_it(shell: Shell) -> None:
+    words = shell.words(f"devsynthctl generate -o top_p{TAB}0.9 hi")
+    assert words == ["devsynthctl", "generate", "-o", "top_p=0.9", "hi"]
+
+
 @pytest.mark.parametrize(
     ("name", "keys"),
     [

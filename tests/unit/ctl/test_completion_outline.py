@@ -6,7 +6,8 @@ from click.shell_completion import ShellComplete
 
 from devsynthctl.completion.outline import ParamType, command, read_outline
 from devsynthctl.completion.survey import survey
-from devsynthctl.completion.values import BY_PLACE, type_of
+from devsynthctl.completion.values import BY_PLACE, PARAMETERS, type_of
+from devsynthctl.parameters import KEYS
 
 
 def places(command: click.Command, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
@@ -30,6 +31,10 @@ def test_all_that_completes_by_place_completes_something_that_there_is() -> None
     assert set(BY_PLACE) <= places(command(read_outline(), click_decides))
 
 
+def test_the_parameters_of_an_answer_are_those_that_are_taken() -> None:
+    assert PARAMETERS == KEYS
+
+
 @pytest.mark.parametrize(
     ("args", "begun", "found"),
     [
@@ -48,6 +53,9 @@ def test_all_that_completes_by_place_completes_something_that_there_is() -> None
         (["events"], "re", ["requests"]),
         (["events", "log"], "con", ["config"]),
         (["generate", "-5"], "", []),
+        (["generate", "-o"], "top", ["top_p=", "top_k="]),
+        (["generate", "-o", "seed=1", "--option"], "see", ["seed="]),
+        (["generate", "-o"], "seed=1", []),
     ],
 )
 def test_what_completes_a_word(args: list[str], begun: str, found: list[str]) -> None:

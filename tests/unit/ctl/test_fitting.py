@@ -5,7 +5,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from devsynthctl.render.fitting import GAP, cut, fitted, natural_widths, padded, shortened
+from devsynthctl.render.fitting import (
+    GAP,
+    cut,
+    fitted,
+    folded,
+    natural_widths,
+    padded,
+    shortened,
+)
 
 WIDTHS = {"id": 10, "name": 20, "owner": 5}
 GIVES = [("owner", 0), ("name", 8), ("name", 0)]
@@ -72,3 +80,26 @@ def test_nothing_is_wider_than_it_may_be(text: str, width: int) -> None:
     assert cell_len(shortened(text, width)) <= width
     assert cell_len(cut(text, width)) <= width
     assert cell_len(padded(shortened(text, width), width)) == width
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("short", ["short"]),
+        ("ab cd efghijkl", ["ab cd", "  efghijkl"]),
+        ("abcdefgh ij", ["abcdefgh", "  ij"]),
+        ("abcdefghij kl", ["abcdefghij", "  kl"]),
+        ("abcdefghijkl", ["abcdefghij", "  kl"]),
+        ("a bcdefghijkl", ["a bcdefghi", "  jkl"]),
+        ("ab cd ef gh ij kl mn", ["ab cd ef", "  gh ij k…"]),
+    ],
+)
+def test_a_long_text_has_two_lines(text: str, lines: list[str]) -> None:
+    assert folded(text, 10, 2) == lines
+
+
+@given(TEXTS, st.integers(0, 50), st.integers(0, 12))
+def test_no_folded_line_is_wider_than_it_may_be(text: str, width: int, indent: int) -> None:
+    lines = folded(text, width, indent)
+    assert len(lines) in (1, 2)
+    assert all(cell_len(each) <= width for each in lines)

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from devsynthctl.render.requests import COLUMNS, cancelled, row
+from devsynthctl.render.requests import COLUMNS, cancelled, name, row
 from devsynthctl.render.waiting import stage
-from devsynthd.wire.objects import RequestInfo, RequestState, Timing
+from devsynthd.wire.objects import Failure, RequestInfo, RequestState, Timing
 from devsynthd.wire.replies import Progress
 
 BARE: dict[str, Any] = {
@@ -43,6 +43,19 @@ TIMING = Timing(queued_s=1, waiting_s=0.5, streaming_s=0.75, total_s=2.25, token
 def test_the_cells_of_a_request(fields: dict[str, Any], column: str, text: str) -> None:
     cells = row(RequestInfo(**BARE | fields))
     assert dict(zip(COLUMNS, cells, strict=True))[column] == text
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        (None, "#7 generate q/m"),
+        ("it is gone", "#7 generate q/m"),
+        ("q/m is gone", "#7 generate"),
+    ],
+)
+def test_a_model_that_the_error_names_is_not_named_twice(message: str | None, told: str) -> None:
+    error = None if message is None else Failure("model_not_found", message)
+    assert name(RequestInfo(**BARE | {"model": "q/m", "error": error})) == told
 
 
 @pytest.mark.parametrize(

@@ -130,3 +130,65 @@ def test_it_keeps_the_last_ones_only() -> None:
     for _ in range(KEPT_MISHAPS + 3):
         seen = with_news(seen, news("upstream", SOURCE | {"error": FAILURE}))
     assert len(seen.mishaps) == KEPT_MISHAPS
+
+
+# Small terminals ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("width", "height"), [(60, 8), (20, 5), (80, 4)])
+def test_a_low_terminal_shows_a_request_and_counts_the_others(width: int, height: int) -> None:
+    found = shown(observed(requests=4), width, height)
+    header = next(n for n, line in enumerate(found) if line.startswith("request"))
+    assert found[header + 1].startswith("0 ")
+    assert found[header + 2].startswith("and 3 more")
+
+
+def test_what_gives_way_first_tells_least() -> None:
+    first, *rest = shown(observed(requests=4), 60, 8)
+    assert first.startswith("devsynthd 9.8.7")
+    assert [line.split()[0] for line in rest] == [
+        "upstream",
+        "model",
+        "queue",
+        "request",
+        "0",
+        "and",
+        "q:",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("room", "told"),
+    [(1, ["4 requests: devsynthctl ps"]), (2, ["0 ", "and 3 more"])],
+)
+def test_where_there_is_hardly_any_room_requests_are_counted(room: int, told: list[str]) -> None:
+    found = shown(observed(requests=4), height=1 + room)[1:]
+    assert [line[: len(each)] for line, each in zip(found, told, strict=True)] == told
+
+
+@pytest.mark.parametrize(
+    ("width", "told"),
+    [
+        (60, "queue     1 running (at most 4), 2 waiting"),
+        (40, "queue     1 running, 2 waiting"),
+        (30, "queue     1 running, 2 waiting"),
+        (20, "1 running, 2 waiting"),
+        (15, "1 run, 2 wait"),
+    ],
+)
+def test_the_counts_of_the_queue_are_not_cut(width: int, told: str) -> None:
+    assert told in shown(observed(), width)
+
+
+def test_mishaps_have_two_lines_where_there_is_room_the_newest_first() -> None:
+    long = Mishap(0.0, "upstream", Failure("upstream_error", " ".join(["word"] * 40)))
+    seen = structs.replace(observed(), mishaps=(long,) * 5)
+    found = shown(seen)
+    begun = found.index("last errors") + 1
+    assert [line.startswith(" ") for line in found[begun : begun + 10]] == [False, True] * 5
+    # Eight lines of room, of which is one of the heading, and one empty.
+    busy = shown(structs.replace(observed(requests=7), mishaps=(long,) * 5))
+    begun = busy.index("last errors") + 1
+    assert [line.startswith(" ") for line in busy[begun:-1]] == [False, True, False, True] + [
+        False
+    ] * 3
