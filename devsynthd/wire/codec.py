@@ -28,8 +28,8 @@ from devsynthd.wire.requests import (
     RequestId,
 )
 
-# msgspec lets two faults of a body pass as plain Python errors: text that is not UTF-8, and
-# nesting deeper than the interpreter's stack.
+# msgspec lets two faults of a body pass as plain Python errors: nesting deeper than the
+# interpreter's stack and, before its version 0.23, text that is not UTF-8.
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 
@@ -83,6 +83,7 @@ _BETWEEN_TEXTS = re.compile(rb'"[ \t\r\n]*,[ \t\r\n]*"')
 _HALF_A_CHARACTER = re.compile(
     rb"\\u[dD](?:[89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..\\u[dD])[c-fC-F]..)", re.DOTALL
 )
+_SAID_OF_BAD_UTF8 = "Invalid UTF-8"
 _SAID_OF_HALVES = re.compile(r"truncated|surrogate|hex escape")
 
 
@@ -242,16 +243,22 @@ def _malformed(exc: Exception, body: bytes, encoding: Encoding) -> BadRequest:
 
 
 def _not_utf8(exc: Exception, body: bytes, encoding: Encoding) -> str | None:
-    """Return where in *body* the text is that *exc* complains about, if it is bad UTF-8."""
-    if not isinstance(exc, UnicodeDecodeError):
+    """Return where in *body* the text is that *exc* complains about, if it is bad UTF-8.
+
+    In MessagePack, msgspec tells the place before its version 0.23 only.
+    """
+    if not isinstance(exc, UnicodeDecodeError) and _SAID_OF_BAD_UTF8 not in str(exc):
         return None
-    at = body.find(exc.object) + exc.start
-    if encoding is Encoding.JSON:  # in the text of *exc* escapes may be resolved
+    at = None
+    if encoding is Encoding.JSON:  # all of it is text; in that of *exc* escapes may be resolved
         try:
             body.decode()
         except UnicodeDecodeError as whole:
             at = whole.start
-    return f"text that is not UTF-8: 0x{body[at]:02x} at byte {at} of the request"
+    elif isinstance(exc, UnicodeDecodeError):
+        at = body.find(exc.object) + exc.start
+    where = "" if at is None else f": 0x{body[at]:02x} at byte {at} of the request"
+    return f"text that is not UTF-8{where}"
 
 
 def _unsupported(version: object) -> UnsupportedVersion:

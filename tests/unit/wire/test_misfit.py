@@ -191,9 +191,11 @@ def test_bad_utf_8_is_told_with_its_place(encoding: Encoding, before: str) -> No
     body = generate(encoding, prompt=f"{before}@").replace(b"@", b"\xff")
     place = body.index(b"\xff")
 
-    assert str(refused(body).reason) == (
-        f"`generate`: text that is not UTF-8: 0xff at byte {place} of the request"
-    )
+    said = str(refused(body).reason)
+    where = f": 0xff at byte {place} of the request"
+    if encoding is Encoding.MSGPACK:  # the place in it is not told by every msgspec
+        said, where = said.removesuffix(where), ""
+    assert said == f"`generate`: text that is not UTF-8{where}"
 
 
 @pytest.mark.parametrize(
