@@ -6,8 +6,10 @@ from pathlib import Path
 from msgspec import Struct
 
 from devsynthd.assembly import make_upstream
+from devsynthd.host.activation import Inherited
 from devsynthd.host.address import Address, socket_address
-from devsynthd.host.paths import absolute, cache_dir, config_path
+from devsynthd.host.limits import check_descriptor_limit
+from devsynthd.host.paths import NOWHERE, absolute, cache_dir, config_path
 from devsynthd.settings.configuration import Prepared
 from devsynthd.settings.document import given_by_toml
 from devsynthd.settings.file import given_by_file, others_can_read
@@ -15,16 +17,21 @@ from devsynthd.settings.sources import Given, combine, given_by_environment, giv
 from devsynthd.settings.trust import check_ca_bundle
 from devsynthd.transport.router import STALL_S
 from devsynthd.upstream.weights import find_embedded
+from devsynthd.wire.errors import ConfigInvalid
 from devsynthd.wire.requests import Value
 from devsynthd.wire.text import named
 
 
 class ConfigSource(Struct, frozen=True, kw_only=True):
-    """The config file at *path*, and what holds beside it: flags and environment."""
+    """The config file at *path*, and what holds beside it: flags and environment.
+
+    *lacks* are warnings of what the machine does not have, whatever the file says.
+    """
 
     path: Path
     flags: Given
     environment: Given
+    lacks: tuple[str, ...] = ()
 
     def read(self) -> Given | None:
         """Return what the file says now; null if there is none."""
@@ -45,7 +52,7 @@ class ConfigSource(Struct, frozen=True, kw_only=True):
             check_ca_bundle(absolute(settings.llm_ca_bundle))
         if settings.llm_provider != "embedded":
             make_upstream(settings, None)  # only to see that it can be made
-        warnings = loaded.warnings
+        warnings = (*self.lacks, *loaded.warnings)
         if embedded.weights is None and settings.embedded_model_path and embedded.reason:
             warnings = (*warnings, f"no embedded engine: {embedded.reason}")
         if loaded.in_file.get("llm_api_key") and others_can_read(self.path):
@@ -73,15 +80,18 @@ class ConfigSource(Struct, frozen=True, kw_only=True):
 class Plan(Struct, frozen=True, kw_only=True):
     """All that one run of the daemon is made from.
 
-    *prepared* are the settings that it starts with, made from *file*, what the file said then. A
-    client that has not read for *stall_s* seconds loses what it asked for.
+    *prepared* are the settings that it starts with, made from *file*, what the file said then.
+    *listen_fd* is a socket that a service manager listens on already, at *address*. A client that
+    has not read for *stall_s* seconds loses what it asked for.
+    Without a *cache_dir* no list is kept for the next start.
     """
 
     source: ConfigSource
     file: Given | None
     prepared: Prepared
     address: Address
-    cache_dir: Path
+    listen_fd: int | None
+    cache_dir: Path | None
     stall_s: float = STALL_S
 
 
@@ -90,6 +100,7 @@ def make_plan(
     socket: str | None,
     flags: Mapping[str, object],
     environ: Mapping[str, str],
+    inherited: Inherited | None = None,
 ) -> Plan:
     """Return what to run.
 
@@ -98,20 +109,68 @@ def make_plan(
         socket: The flag ``--socket``, if it was given.
         flags: Further flags by the key of their setting; null: not given.
         environ: The daemon's environment.
+        inherited: The socket that a service manager listens on for this run, if one does.
 
     Raises:
-        ConfigInvalid: A setting, a path or the socket's address is not allowed.
+        ConfigInvalid: A setting, a path, the socket's address or a limit of the system will not do.
     """
+    few_files = check_descriptor_limit()
+    path, cache, homeless = _places(config, environ)
+    address = _address(socket, environ, inherited)
     source = ConfigSource(
-        path=config_path(config, environ),
+        path=path,
         flags=given_by_flags(flags),
         environment=given_by_environment(environ),
+        lacks=tuple(each for each in (few_files, homeless) if each),
     )
     file = source.read()
     return Plan(
         source=source,
         file=file,
         prepared=source.prepare(file),
-        address=socket_address(socket, environ),
-        cache_dir=cache_dir(),
+        address=address,
+        listen_fd=None if inherited is None else inherited.fd,
+        cache_dir=cache,
     )
+
+
+def _places(config: str | None, environ: Mapping[str, str]) -> tuple[Path, Path | None, str | None]:
+    """Return the config file, the folder of the cache, and a warning if there is no place for one.
+
+    A user without a home may have settings in the environment, and can do without the rest.
+
+    Raises:
+        ConfigInvalid: The config file was named, and cannot be that.
+    """
+    path, cache, lacks = NOWHERE / "config.toml", None, []
+    try:
+        path = config_path(config, environ)
+    except ConfigInvalid:
+        if config is not None or environ.get("DEVSYNTH_CONFIG"):
+            raise
+        lacks.append("no config file is read")
+    try:
+        cache = cache_dir()
+    except ConfigInvalid:
+        lacks.append("no list of models is kept for the next start")
+    if not lacks:
+        return path, cache, None
+    return path, cache, f"this user has no home directory: {' and '.join(lacks)}; set HOME"
+
+
+def _address(
+    socket: str | None, environ: Mapping[str, str], inherited: Inherited | None
+) -> Address:
+    """Return where to listen: where the service manager does, if it does."""
+    if inherited is None:
+        return socket_address(socket, environ)
+    there = socket_address(str(inherited.path), environ)
+    if socket is not None or environ.get("DEVSYNTH_SOCKET"):
+        told = socket_address(socket, environ)
+        if told != there:
+            raise ConfigInvalid(
+                f"the service manager listens on {named(there.path)}, and the daemon is told to "
+                f"listen on {named(told.path)}",
+                hint="ListenStream= of devsynthd.socket must be the same path",
+            )
+    return there

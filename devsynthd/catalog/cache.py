@@ -12,6 +12,8 @@ from msgspec import Struct
 
 from devsynthd.catalog.cache_file import MAX_FILE_BYTES, PATTERN, READ_ERRORS, content
 from devsynthd.catalog.catalog import Origin
+from devsynthd.host.folders import make_private_folder
+from devsynthd.host.paths import NOWHERE
 from devsynthd.upstream.base import Listing
 
 __all__ = ["MAX_FILE_BYTES", "READ_ERRORS", "Cache", "Cached"]
@@ -29,10 +31,13 @@ class Cached(Struct, frozen=True, kw_only=True):
 
 
 class Cache:
-    """The files in *directory*, one an origin: a list of another server is never served."""
+    """The files in *directory*, one an origin: a list of another server is never served.
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    Without a *directory* nothing is kept.
+    """
+
+    def __init__(self, directory: Path | None) -> None:
+        self._keeps, self._directory = directory is not None, directory or NOWHERE
 
     def path(self, origin: Origin) -> Path:
         """Return the file of *origin*, whether or not it exists."""
@@ -66,11 +71,13 @@ class Cache:
         Raises:
             OSError: It cannot be written.
         """
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # mkstemp makes the file 0600.
+        if not self._keeps:
+            return
+        make_private_folder(self._directory)
         fd, name = tempfile.mkstemp(prefix=".models-", dir=self._directory)
         try:
             with os.fdopen(fd, "wb") as file:
+                os.fchmod(fd, 0o600)  # a umask may take away even what its owner needs
                 file.write(msgspec.json.encode(cached))
                 file.flush()
                 os.fsync(file.fileno())

@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from devsynthd.catalog.choice import Wishes, lane_of, select
+from devsynthd.host.clock import elapsed_s
 from devsynthd.upstream.base import Listing
 from devsynthd.wire.errors import DevsynthError, UpstreamUnavailable
 from devsynthd.wire.objects import Failure, Model, Provider, Selection, Source
@@ -55,7 +56,7 @@ class Catalog:
         *,
         engine: bool,
         generation: int,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = elapsed_s,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.origin, self.wishes, self.generation = origin, wishes, generation
@@ -71,6 +72,7 @@ class Catalog:
         self._fetched_clock = 0.0
         self._reachable = False
         self._announced: bool | None = None  # the reachability that the log tells
+        self._told = set[str]()  # the codes of the failures that it tells since then
         self._changed = asyncio.Event()
         self.view = self._look()
         self._timeless = self._timeless_source()
@@ -100,7 +102,11 @@ class Catalog:
         # A server that is slow to list may well be generating: only a refusal counts.
         self._reachable = not isinstance(error, UpstreamUnavailable)
         if self._announced is not False:
+            self._told.clear()
             logger.warning("no model list: %s", error)
+        elif error.code not in self._told:  # once each, however they take turns
+            logger.info("still no model list: %s", error)
+        self._told.add(error.code)
         self._announced = False
         self._update()
 
@@ -123,6 +129,10 @@ class Catalog:
         self.error, self.failures, self._reachable = None, 0, False
         self._update()
         return True
+
+    def forgive(self) -> None:
+        """Count failed polls anew: the machine slept, and what failed before tells nothing now."""
+        self.failures = 0
 
     def move(self, origin: Origin) -> None:
         """Turn to another upstream, of which nothing is known yet."""

@@ -34,8 +34,8 @@ class Keeper:
             await asyncio.to_thread(self._write, self._cached())
 
     def flush(self) -> None:
-        """Write what has changed since the last write."""
-        if self._kept != self._catalog.generation:
+        """Write what has changed since the last write that went well."""
+        if self._written != self._catalog.generation:
             self._write(self._cached())
 
     def _cached(self) -> Cached:

@@ -4,11 +4,11 @@ import asyncio
 import contextlib
 import logging
 import random
-import time
 from collections.abc import Callable
 
 from devsynthd.catalog.catalog import Catalog
 from devsynthd.catalog.pace import Pace
+from devsynthd.host.clock import elapsed_s
 from devsynthd.upstream.upstreams import Upstreams
 from devsynthd.wire.errors import DevsynthError, Internal
 
@@ -17,11 +17,14 @@ logger = logging.getLogger(__name__)
 FRESH_S = 1.0  # a result younger than this need not be asked for again
 LATE_INTERVALS = 2.0
 
+TICK_S = 5.0
+"""How soon after a suspend a poll that has become due is noticed: timers stand still meanwhile."""
+
 
 class Presence:
     """Whether any client is connected, and for how long there was none."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, clock: Callable[[], float] = elapsed_s) -> None:
         self._clock, self._connections, self._left_at = clock, 0, clock()
 
     def connected(self, connections: int) -> None:
@@ -50,10 +53,12 @@ class Poller:
         tasks: asyncio.TaskGroup,
         wake: asyncio.Event,
         *,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = elapsed_s,
+        tick_s: float = TICK_S,
     ) -> None:
         self._upstreams, self._catalog, self.pace = upstreams, catalog, pace
         self._presence, self._tasks, self._wake, self._clock = presence, tasks, wake, clock
+        self._tick_s = tick_s
         self._flight: asyncio.Task[None] | None = None
         self._ended_at: float | None = None
 
@@ -78,10 +83,18 @@ class Poller:
                 self._presence.idle_for_s(),
                 random.random(),  # noqa: S311 - spreads polls, protects nothing
             )
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(delay_s):
-                    await self._wake.wait()
+            await self._pause(delay_s)
             self._wake.clear()
+
+    async def _pause(self, delay_s: float) -> None:
+        """Wait *delay_s* seconds, those during a suspend included, or until somebody wakes us."""
+        due = self._clock() + delay_s
+        while not self._wake.is_set() and (left_s := due - self._clock()) > 0:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(left_s, self._tick_s)):
+                    await self._wake.wait()
+        if self._clock() - due > self._tick_s:
+            self._catalog.forgive()
 
     def connected(self, connections: int) -> None:
         """Note how many clients there are; after an idle pause the first one starts a poll."""

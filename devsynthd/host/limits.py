@@ -8,9 +8,17 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from devsynthd.wire.errors import ConfigInvalid
+
 # M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h, in bytes
 _MALLOC_LIMITS = ((-1, 128 * 1024), (-3, 64 * 1024))
 _MACOS_OPEN_MAX = 10240  # the most that macOS takes, whatever hard limit it reports
+
+MIN_DESCRIPTORS = 64
+"""With fewer not even a few clients and generations would have theirs; idle, it has two dozen."""
+
+FEW_DESCRIPTORS = 256
+"""With fewer, what some busy scripts open could be too much."""
 
 
 def raise_descriptor_limit() -> tuple[int, int]:
@@ -27,6 +35,26 @@ def raise_descriptor_limit() -> tuple[int, int]:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
             break
     return before, resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def check_descriptor_limit() -> str | None:
+    """Return a warning if few files may be open at a time, by the hard limit.
+
+    Raises:
+        ConfigInvalid: They are so few that libzmq would soon end the process.
+    """
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if _height(hard) < MIN_DESCRIPTORS:
+        raise ConfigInvalid(
+            f"only {hard} files may be open at a time, devsynthd needs {MIN_DESCRIPTORS}",
+            hint="raise the limit: `ulimit -Hn` shows it; in a systemd unit it is LimitNOFILE=",
+        )
+    if _height(hard) < FEW_DESCRIPTORS:
+        return (
+            f"only {hard} files may be open at a time: many clients at once could end the daemon; "
+            f"raise the limit to {FEW_DESCRIPTORS} or more (`ulimit -Hn`, LimitNOFILE=)"
+        )
+    return None
 
 
 def keep_little_free_memory() -> bool:

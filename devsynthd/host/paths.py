@@ -8,6 +8,10 @@ from typing import Literal
 
 from devsynthd.wire.errors import ConfigInvalid
 
+NOWHERE = Path("/nonexistent")
+"""The home of users who have none, as Debian has it: nothing is there, and only root may change
+that."""
+
 
 def config_path(flag: str | None, environ: Mapping[str, str]) -> Path:
     """Return the absolute path of the config file, whether or not there is one.
@@ -33,6 +37,15 @@ def cache_dir() -> Path:
     return _platform_dir("cache", "set HOME or XDG_CACHE_HOME")
 
 
+def log_dir() -> Path:
+    """Return the directory of log files, whether or not it exists.
+
+    Raises:
+        ConfigInvalid: There is no home directory.
+    """
+    return _platform_dir("log", "set HOME")
+
+
 def runtime_dir(
     environ: Mapping[str, str], uid: int, *, run_user: Path = Path("/run/user")
 ) -> Path:
@@ -52,7 +65,13 @@ def runtime_dir(
     with suppress(OSError):
         if own.is_dir() and own.stat().st_uid == uid:
             return own
-    return cache_dir() / "run"
+    try:
+        return cache_dir() / "run"
+    except ConfigInvalid as exc:
+        raise ConfigInvalid(
+            "this user has neither a runtime directory nor a home, so the socket has no place",
+            hint="set XDG_RUNTIME_DIR or HOME, or name a path with --socket or DEVSYNTH_SOCKET",
+        ) from exc
 
 
 def absolute(text: str) -> Path:
@@ -71,11 +90,15 @@ def absolute(text: str) -> Path:
         ) from exc
 
 
-def _platform_dir(what: Literal["config", "cache"], hint: str) -> Path:
+def _platform_dir(what: Literal["config", "cache", "log"], hint: str) -> Path:
     # Slow to import, and as a rule the client needs neither config file nor cache.
     import platformdirs  # noqa: PLC0415
 
-    find = platformdirs.user_config_dir if what == "config" else platformdirs.user_cache_dir
+    find = {
+        "config": platformdirs.user_config_dir,
+        "cache": platformdirs.user_cache_dir,
+        "log": platformdirs.user_log_dir,
+    }[what]
     path = Path("~")
     with suppress(RuntimeError):  # there is no home; older versions leave the ~ in place instead
         path = Path(find("devsynth", appauthor=False))

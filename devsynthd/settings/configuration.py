@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -84,6 +85,7 @@ class Configuration:
 
     What is asked of it is done by ``run``, so that what was read last is what is in force.
     ``on_change`` is told the keys whose values are others whenever ``news`` is another.
+    ``reloading`` is entered while the file is read again because somebody said so.
 
     Args:
         sources: Where settings come from.
@@ -107,6 +109,7 @@ class Configuration:
         self._jobs: asyncio.Queue[_Job[Any]] = asyncio.Queue()
         self.generation = 1
         self.on_change: Callable[[tuple[str, ...]], None] = lambda _: None
+        self.reloading: Callable[[], AbstractContextManager[object]] = contextlib.nullcontext
 
     @property
     def loaded(self) -> Loaded:
@@ -153,15 +156,17 @@ class Configuration:
 
         async def work() -> None:
             file = await self._read()
-            if anyway:
-                self._told = None
-                if not await self._take(file):
-                    logger.info("the settings are as they were")
-            elif file != self._file or self._error is not None:
+            if file != self._file or self._error is not None:
                 await self._take(file)
 
+        async def work_anyway() -> None:
+            self._told = None
+            with self.reloading():
+                if not await self._take(await self._read()):
+                    logger.info("the settings are as they were")
+
         with contextlib.suppress(ConfigInvalid):  # logged, and told by status
-            await self._do(work)
+            await self._do(work_anyway if anyway else work)
 
     async def reload(self) -> tuple[str, ...]:
         """Take over what the file says now; return the keys whose values have changed.
@@ -171,7 +176,8 @@ class Configuration:
         """
 
         async def work() -> tuple[str, ...]:
-            return await self._take(await self._read())
+            with self.reloading():
+                return await self._take(await self._read())
 
         return await self._do(work)
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from devsynthd.host.folders import make_private_folder
 from devsynthd.settings.edits import edited
 from devsynthd.settings.file import MAX_FILE_BYTES, SETTLE_S, read_file
 from devsynthd.wire.errors import ConfigInvalid
@@ -120,7 +121,7 @@ def _rewrite(path: Path, decide: Decide, lock_s: float, settle_s: float) -> byte
         new = decide(old)
         if new is None:
             return old
-        _make_folder(target.parent)
+        make_private_folder(target.parent)
         with _locked(target.parent, lock_s) as folder:
             for _ in range(MAX_TRIES):
                 now = _read_settled(target, settle_s)
@@ -163,13 +164,6 @@ def _read_settled(target: Path, settle_s: float) -> bytes | None:
     return data
 
 
-def _make_folder(folder: Path) -> None:
-    """Make *folder* and those above it; not by ``parents=True``, which lets all see the latter."""
-    if not folder.is_dir():
-        _make_folder(folder.parent)
-        folder.mkdir(mode=0o700, exist_ok=True)
-
-
 @contextmanager
 def _locked(folder: Path, lock_s: float) -> Iterator[int]:
     """Keep other writers out of *folder*; yield its descriptor.
@@ -210,12 +204,13 @@ def _replace(target: Path, old: bytes | None, new: bytes) -> bool:
     status = target.stat() if target.exists() else None
     if status and not os.access(target, os.W_OK):  # the rename would not mind
         raise OSError(errno.EACCES, "it is read-only for this user")
-    fd, name = tempfile.mkstemp(prefix=".devsynth-", dir=target.parent)  # of mode 0600
+    fd, name = tempfile.mkstemp(prefix=".devsynth-", dir=target.parent)
     temporary = Path(name)
     try:
         with os.fdopen(fd, "wb") as file:
             file.write(new)
             file.flush()
+            os.fchmod(fd, 0o600)  # a umask may take away even what its owner needs
             if status:
                 _keep_rights(fd, target, status)
             os.fsync(fd)

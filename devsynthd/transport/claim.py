@@ -7,6 +7,7 @@ import socket
 import stat
 import struct
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
@@ -106,8 +107,10 @@ def _lock(lock_path: Path, path: Path) -> int:
             f"devsynthd already runs on {path} (pid {pid or 'unknown'}); "
             "use it, end it with `devsynthctl shutdown`, or choose another --socket"
         ) from exc
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    with suppress(OSError):  # on a full disk the lock holds all the same
+        os.fchmod(fd, 0o600)  # whatever the umask
+        os.ftruncate(fd, 0)
+        os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
     return fd
 
 

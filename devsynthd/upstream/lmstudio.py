@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 
+from devsynthd.host.clock import elapsed_s
 from devsynthd.upstream.base import Chat, Delta, Ending, Listing, Stages, Vectors
 from devsynthd.upstream.chats import Chats
 from devsynthd.upstream.embeddings import Embeddings
@@ -51,7 +52,8 @@ class LMStudioUpstream:
     """The server at *root*, its address without any API's path.
 
     Which generation it speaks is found out by GET only and remembered for as long as that route
-    answers; generations and embeddings go to ``/v1``, which all of them serve.
+    answers; generations and embeddings go to ``/v1``, which all of them serve. Without a *clock*,
+    ages go on while the machine sleeps, and limits of time do not.
 
     Raises:
         ConfigInvalid: *root* or *api_key* cannot be used.
@@ -65,15 +67,16 @@ class LMStudioUpstream:
         timeouts: Timeouts,
         ca_bundle: str,
         max_threads: int,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
     ) -> None:
+        ages, clock = clock or elapsed_s, clock or time.monotonic
         self._http = Http(
             root,
             api_key=api_key,
             connect_s=timeouts.connect_s,
             ca_bundle=ca_bundle,
             max_connections=max_threads + LIST_THREADS + MANAGER_THREADS,
-            clock=clock,
+            clock=ages,
         )
         self._secrets = (api_key,) if api_key else ()
         self._lists = Lists(
@@ -94,7 +97,7 @@ class LMStudioUpstream:
         self._manager = LMStudioManager(
             self._http, load_s=max(timeouts.first_token_s, MIN_LOAD_S), secrets=self._secrets
         )
-        self._clock = clock
+        self._clock = ages
         self._route: Route | None = None
         self._fill_in: FillIn | None = None
         self._recognised_at = 0.0

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
+from devsynthd.host.clock import elapsed_s
 from devsynthd.upstream import ollama
 from devsynthd.upstream.base import Chat, Delta, Ending, Listing, Stages, Vectors
 from devsynthd.upstream.chats import Chats
@@ -24,7 +25,7 @@ class OpenAIUpstream:
 
     *max_threads* is how many requests for answers or vectors run at a time; *ca_bundle* is the path
     of a CA file, or empty. How it fills in the middle is told by its list, unless *fill_in* is
-    given.
+    given. Without a *clock*, ages go on while the machine sleeps, and limits of time do not.
 
     Raises:
         ConfigInvalid: *base_url* or *api_key* cannot be used.
@@ -40,8 +41,9 @@ class OpenAIUpstream:
         max_threads: int,
         address: str | None = None,
         fill_in: FillIn | None = None,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] | None = None,
     ) -> None:
+        ages, clock = clock or elapsed_s, clock or time.monotonic
         self._http = Http(
             base_url,
             api_key=api_key,
@@ -49,7 +51,7 @@ class OpenAIUpstream:
             ca_bundle=ca_bundle,
             max_connections=max_threads + LIST_THREADS,
             address=address,
-            clock=clock,
+            clock=ages,
         )
         self._is_ollama: bool | None = None
         self._fill_in = fill_in

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from devsynthd.host.paths import absolute
 from devsynthd.wire.errors import ConfigInvalid
 
 DEMO_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -83,7 +84,7 @@ def find_weights(embedded_model_path: str, *, demo_allowed: bool) -> Path:
             is not installed or not allowed.
     """
     if embedded_model_path:
-        path = Path(embedded_model_path).expanduser().absolute()
+        path = absolute(embedded_model_path)
         if not (os.access(path, os.R_OK) and path.is_file()):
             raise ConfigInvalid(
                 f"embedded_model_path: {path} is not a file that can be read", hint=INSTALL_WEIGHTS

@@ -35,6 +35,16 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
+def test_without_a_folder_nothing_is_kept() -> None:
+    cache = Cache(None)
+
+    cache.write(cached())
+
+    assert cache.read(HERE) is None
+    assert cache.highest_generation() == 0
+    assert not cache.path(HERE).parent.exists()
+
+
 def test_the_list_of_another_server_is_never_served(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     cache.write(cached())

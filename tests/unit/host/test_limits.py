@@ -2,6 +2,8 @@ import platform
 import subprocess
 import sys
 
+import pytest
+
 from devsynthd.host.limits import resident_bytes
 
 RAISE = """
@@ -25,6 +27,34 @@ def test_the_soft_limit_is_raised_to_the_hard_one() -> None:
 
 def test_a_limit_that_is_at_its_height_stays() -> None:
     assert raised(512, 512) == [512, 512, 512, 512]
+
+
+CHECK = """
+import resource
+from devsynthd.host.limits import check_descriptor_limit
+from devsynthd.wire.errors import ConfigInvalid
+resource.setrlimit(resource.RLIMIT_NOFILE, (48, HARD))
+try:
+    print(check_descriptor_limit())
+except ConfigInvalid as exc:
+    print("refused:", exc)
+"""
+
+
+@pytest.mark.parametrize(
+    ("hard", "told"),
+    [
+        (63, "refused: only 63 files may be open at a time"),
+        (64, "only 64 files may be open at a time"),
+        (255, "only 255 files may be open at a time"),
+        (256, "None"),
+    ],
+)
+def test_it_is_the_hard_limit_that_has_to_be_high_enough(hard: int, told: str) -> None:
+    code = CHECK.replace("HARD", str(hard))
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.startswith(told)
 
 
 def test_resident_memory_grows_by_what_is_used() -> None:

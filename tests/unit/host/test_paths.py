@@ -121,8 +121,9 @@ def test_a_user_without_a_home_is_told_so() -> None:
         check=True,
     )
 
-    assert done.stdout.splitlines() == [
-        "this user has no home directory for the config; set HOME, or name the file with --config",
-        "this user has no home directory for the cache; set HOME or XDG_CACHE_HOME",
-        "this user has no home directory for the cache; set HOME or XDG_CACHE_HOME",
-    ]
+    assert done.stdout == (
+        "this user has no home directory for the config; set HOME, or name the file with --config\n"
+        "this user has no home directory for the cache; set HOME or XDG_CACHE_HOME\n"
+        "this user has neither a runtime directory nor a home, so the socket has no place; "
+        "set XDG_RUNTIME_DIR or HOME, or name a path with --socket or DEVSYNTH_SOCKET\n"
+    )
