@@ -1,126 +1,16 @@
-"""The command ``devsynthd``: argv to settings to run to exit status."""
+"""The command ``devsynthd``."""
 
-import asyncio
-import logging
-import os
 import signal
-import sys
-
-import click
-
-from devsynthd import __version__
-from devsynthd.daemon import Daemon
-from devsynthd.host.limits import keep_little_free_memory, raise_descriptor_limit
-from devsynthd.host.logs import LOGGER_NAME, setup_logging
-from devsynthd.plan import Plan, make_plan
-from devsynthd.settings.schema import BY_KEY, Settings
-from devsynthd.transport.claim import ClaimRefused
-from devsynthd.wire.errors import ConfigInvalid
-
-logger = logging.getLogger(LOGGER_NAME)  # not __name__, which is "__main__" under `python -m`
-
-EXIT_FAILED = 1
-EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
 
 
-@click.command(context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--config", metavar="PATH", help="The configuration file.")
-@click.option("--socket", metavar="ADDR", help="Where to listen: a path, or ipc://PATH.")
-@click.option("--log-level", metavar="L", help=BY_KEY["daemon_log_level"].help)
-@click.option("--log-format", metavar="F", help=BY_KEY["daemon_log_format"].help)
-@click.option("--check", is_flag=True, help="Validate the configuration and exit.")
-@click.version_option(__version__, prog_name="devsynthd", message="%(prog)s %(version)s")
-def main(
-    *,
-    config: str | None,
-    socket: str | None,
-    log_level: str | None,
-    log_format: str | None,
-    check: bool,
-) -> None:
-    """Run the daemon in the foreground, until SIGTERM or `devsynthctl shutdown`."""
-    flags = {"daemon_log_level": log_level, "daemon_log_format": log_format}
-    try:
-        plan = make_plan(config, socket, flags, os.environ)
-    except ConfigInvalid as exc:
-        _complain(str(exc), exc.hint)
-        sys.exit(EXIT_CONFIG)
-    if check:
-        there = "" if plan.prepared.loaded.exists else " does not exist: the defaults hold"
-        click.echo(f"{plan.source.path}{there or ' is valid'}")
-        for warning in plan.prepared.warnings:
-            _complain(f"warning: {warning}")
-        return
-    sys.exit(_run(plan))
+def main() -> None:
+    """Run the daemon that ``sys.argv`` tells of, and exit with its status."""
+    # A Ctrl-C while the rest is still being loaded ends it without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from devsynthd.command import command  # noqa: PLC0415
 
-
-def _run(plan: Plan) -> int:
-    """Run the daemon to its end; return the exit status."""
-    _set_up_logging(plan.prepared.loaded.settings)
-    for warning in plan.prepared.warnings:
-        logger.warning("%s", warning)
-    raise_descriptor_limit()
-    keep_little_free_memory()
-    try:
-        asyncio.run(_until_signalled(plan))
-    except ClaimRefused as exc:
-        _complain(str(exc))
-        return EXIT_FAILED
-    except Exception:
-        logger.exception("the daemon failed")
-        return EXIT_FAILED
-    return 0
-
-
-def _set_up_logging(settings: Settings) -> None:
-    setup_logging(
-        settings.daemon_log_level,
-        settings.daemon_log_format,
-        stream=sys.stderr,
-        environ=os.environ,
-    )
-
-
-async def _until_signalled(plan: Plan) -> None:
-    """Run the daemon; the first signal drains it, a second one ends it at once."""
-    loop = asyncio.get_running_loop()
-    daemon = Daemon(plan, set_up_logging=_set_up_logging)
-    on_terminal = _is_on_terminal()  # asked now: a terminal that has been closed is none
-    signalled = False
-
-    def on_signal(number: int) -> None:
-        nonlocal signalled
-        if signalled:
-            logger.warning("a second signal: ending at once")
-            os._exit(128 + number)  # the engine sees its pipe close and ends by itself
-        signalled = True
-        daemon.stop()
-
-    def on_hangup() -> None:
-        if on_terminal:
-            on_signal(signal.SIGHUP)
-        else:
-            logger.info("SIGHUP: reading the settings anew")
-            daemon.reload()
-
-    loop.add_signal_handler(signal.SIGTERM, on_signal, signal.SIGTERM)
-    loop.add_signal_handler(signal.SIGINT, on_signal, signal.SIGINT)
-    loop.add_signal_handler(signal.SIGHUP, on_hangup)
-    await daemon.run()
-
-
-def _is_on_terminal() -> bool:
-    """Return whether the daemon runs on a terminal, whose closing sends SIGHUP."""
-    return any(stream is not None and stream.isatty() for stream in (sys.stdin, sys.stderr))
-
-
-def _complain(message: str, hint: str | None = None) -> None:
-    """Tell the person at the terminal, or the log of the service manager."""
-    for line in message.splitlines():
-        click.echo(f"devsynthd: {line}", err=True)
-    if hint:
-        click.echo(f"hint: {hint}", err=True)
+    command(prog_name="devsynthd")
 
 
 if __name__ == "__main__":
-    main(prog_name="devsynthd")
+    main()

@@ -22,8 +22,11 @@ from devsynthd.catalog.keeper import Keeper, recall
 from devsynthd.catalog.poller import Poller, Presence
 from devsynthd.changes import Changes
 from devsynthd.host.limits import resident_bytes
+from devsynthd.host.notify import Notifier
+from devsynthd.host.redaction import Redaction
 from devsynthd.plan import Plan
 from devsynthd.scheduling.turns import Turns
+from devsynthd.self_check import INTERVAL_S, PER_WATCHDOG, SelfCheck, SocketLost
 from devsynthd.service.answer import Answers
 from devsynthd.service.asking import Asking
 from devsynthd.service.embedding import EmbeddingService
@@ -39,10 +42,11 @@ from devsynthd.service.routing import Routing
 from devsynthd.service.settings import SettingsService
 from devsynthd.service.status import Identity, StatusService, Tally
 from devsynthd.service.subscribing import SubscribingService
+from devsynthd.service.summary import summary
 from devsynthd.settings.configuration import Configuration, Prepared
 from devsynthd.settings.schema import Settings
 from devsynthd.settings.watcher import watch
-from devsynthd.transport.claim import Claim
+from devsynthd.transport.claim import Claim, ClaimRefused
 from devsynthd.transport.router import Router
 from devsynthd.upstream.engine import Engine
 from devsynthd.upstream.upstreams import Upstreams
@@ -54,12 +58,14 @@ logger = logging.getLogger(__name__)
 # Threads that parse an answer hold the interpreter's lock for this long at most before the event
 # loop has its turn again; the default of 5 ms shows in the time to the first token.
 SWITCH_INTERVAL_S = 0.0005
+CLEAN_UP_S = 15.0  # what the end may take besides the grace
 
 
 class Daemon:
     """One run of the daemon.
 
-    *ready* is called when the socket answers, *set_up_logging* when the settings for it change.
+    *ready* is called when the socket answers, *set_up_logging* when the settings for it change;
+    *notifier* tells the service manager how it does, and *redaction* learns what is not logged.
     """
 
     def __init__(
@@ -67,9 +73,16 @@ class Daemon:
         plan: Plan,
         ready: Callable[[], None] = lambda: None,
         set_up_logging: Callable[[Settings], None] = lambda _: None,
+        notifier: Notifier | None = None,
+        redaction: Redaction | None = None,
     ) -> None:
         self._plan, self._ready, self._set_up_logging = plan, ready, set_up_logging
+        self._notifier = notifier or Notifier({})
+        self._redaction = redaction or Redaction()
+        self._redaction.learn(plan.prepared.loaded.settings.llm_api_key)
+        self._instance = secrets.token_hex(8)
         self._configuration = Configuration(plan.source, plan.file, plan.prepared, self._adopt)
+        self._configuration.reloading = self._notifier.reloading
         self._changes: Changes  # made with the rooms, and not needed before
         self._reload = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -101,17 +114,19 @@ class Daemon:
 
         Raises:
             ClaimRefused: The socket cannot be had.
+            SocketLost: It was had, and is another's now.
         """
         sys.setswitchinterval(SWITCH_INTERVAL_S)
         asyncio.get_running_loop().set_exception_handler(self._broken)
-        with Claim(self._plan.address.path) as claim:
+        is_inherited = self._plan.listen_fd is not None
+        with Claim(self._plan.address.path, inherited=is_inherited) as claim:
             async with asyncio.TaskGroup() as tasks:
                 await self._serve(claim, tasks)
         if self._fault is not None:
             raise self._fault
 
     async def _serve(self, claim: Claim, tasks: asyncio.TaskGroup) -> None:
-        plan, prepared = self._plan, self._plan.prepared
+        plan, prepared, path = self._plan, self._plan.prepared, self._plan.address.path
         settings = self._configuration.settings
         wake = asyncio.Event()
         engine = Engine(
@@ -142,6 +157,7 @@ class Daemon:
         )
         reception = self._reception(catalog, poller, upstreams, turns, tasks)
         router = Router(reception, max_message_bytes=MAX_MESSAGE_BYTES, stall_s=plan.stall_s)
+        check = SelfCheck(router.dial, self._instance)
         background = [
             tasks.create_task(each)
             for each in (
@@ -150,20 +166,26 @@ class Daemon:
                 keeper.run(),
                 watch(plan.source.path, self._configuration.look),
                 self._reload_when_told(),
+                self._serve_when_found(check),
             )
         ]
         try:
-            router.bind(plan.address.endpoint)
-            claim.bound()
-            logger.info("listening on %s", plan.address.path)
-            self._ready()
+            try:
+                router.bind(plan.address.endpoint, fd=plan.listen_fd)
+                claim.bound()
+            except OSError as exc:
+                self._fault = ClaimRefused(f"cannot listen on {path}: {exc.strerror}")
+                return
+            logger.info("listening on %s", path)
             await self._stopping.wait()
             logger.info("draining: what runs has %g s to finish", self._grace_s)
+            self._notifier.stopping(self._grace_s + CLEAN_UP_S)
             self._draining = reception
             await reception.drain(self._grace_s, router.flushed)
         finally:
             for task in background:
                 task.cancel()
+            await asyncio.wait(background)  # one may have a socket open that the router waits for
             poller.close()
             router.close()
             await upstreams.close()
@@ -192,7 +214,7 @@ class Daemon:
         asking = Asking(routing, turns, requests.queue_moved)
         answers = Answers(
             StatusService(
-                Identity(secrets.token_hex(8), str(self._plan.address.path)),
+                Identity(self._instance, str(self._plan.address.path)),
                 catalog,
                 tally,
                 turns,
@@ -233,22 +255,46 @@ class Daemon:
                 "config": configuration.news,
                 "requests": requests_now,
             },
-            LogLines(),
+            LogLines(self._redaction),
         )
         requests = RequestNews(events, register, turns.position)
+
+        def tell_manager() -> None:
+            view = catalog.view
+            self._notifier.status(summary(catalog.source(), view.models, view.selection))
 
         def models_changed() -> None:
             turns.look_anew()
             events.outdated("models")
+            tell_manager()
+
+        def source_changed() -> None:
+            events.outdated("upstream")
+            tell_manager()
 
         register.on_change = requests.changed
-        catalog.on_change = models_changed
-        catalog.on_source_change = lambda: events.outdated("upstream")
+        catalog.on_change, catalog.on_source_change = models_changed, source_changed
         configuration.on_change = lambda keys: events.publish("config", configuration.news(keys))
         return events, requests
 
     async def _adopt(self, before: Prepared, now: Prepared) -> None:
+        self._redaction.learn(now.loaded.settings.llm_api_key)  # before anybody can use it
         await self._changes.adopt(before, now)
+
+    async def _serve_when_found(self, check: SelfCheck) -> None:
+        """Be ready once clients reach the socket; end when they no longer do."""
+        interval_s = INTERVAL_S
+        if self._notifier.watchdog_s is not None:
+            interval_s = self._notifier.watchdog_s / PER_WATCHDOG
+        try:
+            await check.once()
+            self._notifier.ready()
+            self._ready()
+            await check.run(interval_s, self._notifier.alive)
+        except SocketLost as exc:
+            logger.error("clients no longer reach this daemon: %s", exc)  # noqa: TRY400 - no bug
+            self._fault = exc
+            self.stop()
 
     async def _reload_when_told(self) -> None:
         """Reload once for all times that ``reload`` was called meanwhile."""

@@ -1,180 +1,171 @@
-"""How events are logged: a line each, for people, for the journal or for programs."""
+"""Where events are logged to, and in which form."""
 
-import json
 import logging
 import os
-import re
-import sys
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from typing import Any, Literal, TextIO
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Protocol, TextIO
 
-from devsynthd.wire.events import LogLevel
+from devsynthd.host.journal import SOCKET, Journal
+from devsynthd.host.log_event import Event, event_of
+from devsynthd.host.log_file import RotatingFile, is_under_launchd, log_file
+from devsynthd.host.log_formats import FORMATS, Format, as_json
+from devsynthd.host.log_stream import Stream
+from devsynthd.host.redaction import Redaction
+from devsynthd.wire.errors import ConfigInvalid
 
 LOGGER_NAME = "devsynthd"
 
-Format = Literal["text", "journal", "json"]
 
-# sd-daemon(3): the journal takes a line's priority from its first characters.
-_PRIORITIES = (
-    (logging.CRITICAL, 2),
-    (logging.ERROR, 3),
-    (logging.WARNING, 4),
-    (logging.INFO, 6),
-)
-_PRIORITY_DEBUG = 7
-_LEVELS: tuple[tuple[int, LogLevel], ...] = (
-    (logging.CRITICAL, "critical"),
-    (logging.ERROR, "error"),
-    (logging.WARNING, "warning"),
-    (logging.INFO, "info"),
-)
-_NEEDS_NO_QUOTES = re.compile(r"[^\s\"'=]+")
+class Sink(Protocol):
+    """Somewhere to log to; *name* is what people call it."""
+
+    name: str
+
+    def write(self, event: Event) -> None:
+        """Write one event.
+
+        Raises:
+            BlockingIOError: Its reader does not keep up: the event is lost.
+            OSError: It is of no use, at least for now.
+        """
+
+    def close(self) -> None:
+        """Let go of it."""
 
 
 def setup_logging(
-    level: str, log_format: str, *, stream: TextIO | None, environ: Mapping[str, str]
+    level: str,
+    log_format: str,
+    *,
+    stream: TextIO | None,
+    environ: Mapping[str, str],
+    redaction: Redaction,
+    journal: Path = SOCKET,
 ) -> None:
-    """Log events from *level* on to *stream*; what was set up before is replaced.
+    """Log events from *level* on; what was set up before is replaced.
 
-    An event gets extra fields by ``logger.info("...", extra={"fields": {"model": "m"}})``. Other
-    libraries are heard from ``warning`` on.
+    Other libraries are heard from ``warning`` on.
 
     Args:
         level: ``debug``, ``info``, ``warning`` or ``error``.
-        log_format: ``text``, ``journal``, ``json``, or ``auto`` as ``choose_format`` says.
+        log_format: ``text``, ``journal``, ``json``, or ``auto`` as ``choose_format`` says. Under
+            launchd ``auto`` is JSON in a file of our own.
         stream: As a rule standard error; null, as in a process without one: nothing is written.
-        environ: Where ``JOURNAL_STREAM`` is looked up.
+        environ: Says who has started this process, and what its terminal can show.
+        redaction: What must not be told.
+        journal: Where the journal listens.
     """
     root = logging.getLogger()
     for handler in [h for h in root.handlers if isinstance(h, EventHandler)]:
         root.removeHandler(handler)
         handler.close()
-    if stream is not None:
-        root.addHandler(EventHandler(stream, choose_format(log_format, stream, environ)))
+    if sinks := [*_files(log_format, environ), *_streams(log_format, stream, environ, journal)]:
+        root.addHandler(EventHandler(sinks, redaction))
     logging.getLogger(LOGGER_NAME).setLevel(level.upper())
+
+
+def _files(log_format: str, environ: Mapping[str, str]) -> list[Sink]:
+    """Return the file that comes before standard error, if there is to be one."""
+    if log_format != "auto" or not is_under_launchd(environ):
+        return []
+    with suppress(ConfigInvalid):  # no home: standard error will do
+        return [RotatingFile(log_file(), as_json)]
+    return []
+
+
+def _streams(
+    log_format: str, stream: TextIO | None, environ: Mapping[str, str], journal: Path
+) -> list[Sink]:
+    """Return what leads to who reads *stream*: the first that works."""
+    if stream is None:
+        return []
+    chosen = choose_format(log_format, stream, environ)
+    plain = Stream(stream, FORMATS[chosen])
+    if chosen == "journal" and _is_the_journal(stream, environ):
+        return [Journal(journal), plain]
+    return [plain]
 
 
 def choose_format(log_format: str, stream: TextIO, environ: Mapping[str, str]) -> Format:
     """Return *log_format*; for ``auto``, the one that whoever reads *stream* wants.
 
     That is ``text`` for a terminal, ``journal`` where systemd says that *stream* is its own (by
-    device and inode, so that a redirected one is told apart), else ``json``.
+    device and inode, so that a redirected one is told apart), else ``json``. Text is ``colour``
+    on a terminal that has some, unless NO_COLOR is set.
     """
     match log_format:
-        case "text" | "journal" | "json":
+        case "journal" | "json":
             return log_format
-        case "auto" if _is_terminal(stream):
+        case "text" | "auto" if _is_terminal(stream):
+            has_colours = not environ.get("NO_COLOR") and environ.get("TERM", "dumb") != "dumb"
+            return "colour" if has_colours else "text"
+        case "text":
             return "text"
-        case "auto" if environ.get("JOURNAL_STREAM", "") == _device_and_inode(stream):
-            return "journal"
         case "auto":
-            return "json"
+            return "journal" if _is_the_journal(stream, environ) else "json"
         case _:
             raise ValueError(f"unknown log format {log_format!r}")
 
 
-class EventHandler(logging.StreamHandler[TextIO]):
-    """Writes events to a stream. One that is broken or closed is no reason to stop."""
+class EventHandler(logging.Handler):
+    """Writes events to the first of *sinks* that takes them. None of them is a reason to stop.
 
-    def __init__(self, stream: TextIO, log_format: Format) -> None:
-        super().__init__(stream)
-        self.setFormatter(_FORMATTERS[log_format]())
+    What could not be written is counted, and the count told as soon as something can be again.
+    """
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the base names it
-        """Show the fault if it is in the event, and not in the stream."""
-        if not self.stream.closed and not isinstance(sys.exception(), OSError):
-            super().handleError(record)
+    def __init__(self, sinks: Sequence[Sink], redaction: Redaction) -> None:
+        super().__init__()
+        self._sinks, self._redaction = sinks, redaction
+        self._lost = 0
+        self._broken: set[str] = set()  # sinks that have been complained about
 
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write *record*."""
+        event = event_of(record, self._redaction)
+        try:
+            if self._lost:
+                self._write(_note(f"lines of the log lost, since nobody read them: {self._lost}"))
+                self._lost = 0
+            self._write(event)
+        except BlockingIOError:
+            self._lost += 1
+        except (OSError, ValueError):  # of a stream that is being closed
+            pass  # nobody can be told
 
-class TextFormatter(logging.Formatter):
-    """Time, level, message and fields; a traceback follows indented."""
+    def close(self) -> None:
+        """Close the sinks."""
+        for sink in self._sinks:
+            sink.close()
+        super().close()
 
-    def format(self, record: logging.LogRecord) -> str:
-        """Return *record* as one line, and one more for each line of its traceback."""
-        head = f"{_time(record)} {record.levelname.lower():<7} {_event(record)}"
-        return "\n".join([head, *_indented_traceback(self, record)])
+    def _write(self, event: Event) -> None:
+        for sink in self._sinks[:-1]:
+            try:
+                sink.write(event)
+            except BlockingIOError:
+                raise
+            except OSError as exc:
+                self._complain(sink, exc)
+            else:
+                self._broken.discard(sink.name)
+                return
+        self._sinks[-1].write(event)
 
-
-class JournalFormatter(logging.Formatter):
-    """Priority, message and fields; the journal knows the time."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return *record* as one line, and one more for each line of its traceback."""
-        levels = (priority for level, priority in _PRIORITIES if record.levelno >= level)
-        prefix = f"<{next(levels, _PRIORITY_DEBUG)}>"
-        lines = [_event(record), *_indented_traceback(self, record)]
-        return "\n".join(f"{prefix}{line}" for line in lines)
-
-
-class JsonFormatter(logging.Formatter):
-    """An object with ``time``, ``level``, ``logger``, ``message``, ``fields``, ``traceback``."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        """Return *record* as one line of ASCII; ``fields`` and ``traceback`` only where it has."""
-        event: dict[str, Any] = {
-            "time": _time(record),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage(),
-        }
-        if fields := fields_of(record):
-            event["fields"] = fields
-        if traceback := _traceback(self, record):
-            event["traceback"] = traceback
-        return json.dumps(event, default=str)
-
-
-_FORMATTERS: dict[Format, type[logging.Formatter]] = {
-    "text": TextFormatter,
-    "journal": JournalFormatter,
-    "json": JsonFormatter,
-}
+    def _complain(self, sink: Sink, exc: OSError) -> None:
+        """Say once that *sink* is of no use, where its events go meanwhile."""
+        if sink.name not in self._broken:
+            self._broken.add(sink.name)
+            where = self._sinks[-1]
+            why = exc.strerror or str(exc)
+            where.write(_note(f"cannot write to {sink.name} ({why}): logging to {where.name}"))
 
 
-def _time(record: logging.LogRecord) -> str:
-    """Return when *record* was made: UTC, ISO 8601, milliseconds."""
-    moment = datetime.fromtimestamp(record.created, UTC)
-    return f"{moment.replace(tzinfo=None).isoformat(timespec='milliseconds')}Z"
-
-
-def _event(record: logging.LogRecord) -> str:
-    """Return message and fields of *record* in one line."""
-    fields = (f"{key}={_field_value(value)}" for key, value in fields_of(record).items())
-    return _one_line(" ".join([record.getMessage(), *fields]))
-
-
-def level_of(record: logging.LogRecord) -> LogLevel:
-    """Return the name of the level that *record* reaches."""
-    return next((name for level, name in _LEVELS if record.levelno >= level), "debug")
-
-
-def fields_of(record: logging.LogRecord) -> Mapping[str, object]:
-    """Return what the event *record* has besides its text."""
-    fields: Mapping[str, object] = getattr(record, "fields", {})
-    return fields
-
-
-def _field_value(value: object) -> str:
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
-    if isinstance(value, str) and not _NEEDS_NO_QUOTES.fullmatch(text):
-        return json.dumps(text, ensure_ascii=False)
-    return text
-
-
-def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
-    return formatter.formatException(record.exc_info) if record.exc_info else ""
-
-
-def _indented_traceback(formatter: logging.Formatter, record: logging.LogRecord) -> Iterable[str]:
-    return (f"    {_one_line(line)}" for line in _traceback(formatter, record).splitlines())
-
-
-def _one_line(text: str) -> str:
-    """Return *text* with its control characters escaped: it may come from anywhere."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def _note(message: str) -> Event:
+    """Return a warning about the log itself."""
+    record = logging.LogRecord(__name__, logging.WARNING, __file__, 0, message, None, None)
+    return event_of(record, Redaction())
 
 
 def _is_terminal(stream: TextIO) -> bool:
@@ -184,10 +175,10 @@ def _is_terminal(stream: TextIO) -> bool:
         return False
 
 
-def _device_and_inode(stream: TextIO) -> str | None:
-    """Return what ``JOURNAL_STREAM`` says of *stream* if it is the journal's."""
+def _is_the_journal(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Return whether *stream* is what ``JOURNAL_STREAM`` says."""
     try:
         status = os.fstat(stream.fileno())
     except (OSError, ValueError):  # it is closed, or no file
-        return None
-    return f"{status.st_dev}:{status.st_ino}"
+        return False
+    return environ.get("JOURNAL_STREAM", "") == f"{status.st_dev}:{status.st_ino}"

@@ -4,7 +4,8 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 from devsynthd.wire.text import named
 
@@ -36,7 +37,7 @@ class Notifier:
         self.watchdog_s = _watchdog_s(environ) if self._address else None
 
     def ready(self) -> None:
-        """Say that the socket answers, or that reloading has ended."""
+        """Say that the socket answers."""
         self._tell("READY=1")
 
     def status(self, text: str) -> None:
@@ -45,9 +46,14 @@ class Notifier:
             self._status = text
             self._tell(f"STATUS={named(' '.join(text.split()))}")  # a line break would end it
 
-    def reloading(self) -> None:
-        """Say that the settings are read anew, until ``ready``."""
+    @contextmanager
+    def reloading(self) -> Iterator[None]:
+        """Say that the settings are read anew, and at the end of the block that they have been."""
         self._tell(f"RELOADING=1\nMONOTONIC_USEC={int(self._clock() * 1e6)}")
+        try:
+            yield
+        finally:
+            self.ready()
 
     def stopping(self, within_s: float) -> None:
         """Say that the daemon ends, *within_s* seconds from now."""

@@ -44,11 +44,12 @@ _FIRST_STATES: dict[type[Request], RequestState] = {
 
 
 class Client(Protocol):
-    """The connection that a request came by."""
+    """The connection that a request came by; *is_own*: from the daemon itself."""
 
     uid: int | None
     pid: int | None
     is_req: bool
+    is_own: bool
 
     def __hash__(self) -> int:
         """A connection is told from others by its identity."""
@@ -130,6 +131,18 @@ class Call:
         return str(self.request.__struct_config__.tag)
 
     @property
+    def fields(self) -> dict[str, object]:
+        """What a line of the log about it says besides its text, as far as it is known."""
+        known = {
+            "request": self.number,
+            "op": self.op,
+            "model": self.model,
+            "client": self.request.client,
+            "client_pid": self.client.pid,
+        }
+        return {name: value for name, value in known.items() if value is not None}
+
+    @property
     def is_subscription(self) -> bool:
         """Whether it lasts until somebody ends it, and keeps nothing up."""
         return isinstance(self.request, Subscribe)
@@ -186,7 +199,7 @@ class Call:
             self._answer(Error(id=self.id, error=error_info(error)), state)
         except (UnicodeEncodeError, OverflowError):
             # It must be answered all the same, and one request must not end the daemon.
-            logger.exception("the error %r of request %d cannot be told", error, self.number)
+            logger.exception("the error %r cannot be told", error, extra={"fields": self.fields})
             bug = Internal("an error that cannot be told", hint="the daemon's log has the details")
             self._answer(Error(id=self.id, error=error_info(bug)), "failed")
 

@@ -6,8 +6,9 @@ import logging
 import threading
 from collections.abc import Callable
 
-from devsynthd.host.logs import fields_of, level_of
-from devsynthd.wire.events import LogNews, plain
+from devsynthd.host.log_event import event_of
+from devsynthd.host.redaction import Redaction
+from devsynthd.wire.events import LogNews
 from devsynthd.wire.text import named
 
 Tell = Callable[[LogNews, float], None]
@@ -16,11 +17,13 @@ Tell = Callable[[LogNews, float], None]
 class LogLines(logging.Handler):
     """Hears what is logged, from the level on that is set for the log, while somebody listens.
 
-    Lines that telling a line causes are left out: each would cause the next one.
+    Lines that telling a line causes are left out: each would cause the next one. *redaction* is
+    what must not be told.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, redaction: Redaction) -> None:
         super().__init__()
+        self._redaction = redaction
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._tell: Tell | None = None
@@ -40,15 +43,8 @@ class LogLines(logging.Handler):
         """Pass *record* on (from any thread)."""
         if self._is_telling and threading.get_ident() == self._thread:
             return
-        try:
-            line = LogNews(
-                level=level_of(record),
-                message=named(record.getMessage()),
-                fields=plain(fields_of(record)),
-            )
-        except Exception:  # noqa: BLE001 - what a line is made of may be wrong in any way
-            self.handleError(record)
-            return
+        event = event_of(record, self._redaction)
+        line = LogNews(level=event.level, message=named(event.message), fields=event.fields)
         with contextlib.suppress(RuntimeError):  # the loop is closed: so is every subscription
             self._loop.call_soon_threadsafe(self._pass_on, line, record.created)
 

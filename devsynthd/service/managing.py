@@ -43,19 +43,19 @@ class ManagingService:
         """
         if request.progress:
             call.progress(None)
-        outcome = await asyncio.shield(self._tasks.create_task(self._settled(request)))
+        outcome = await asyncio.shield(self._tasks.create_task(self._settled(request, call)))
         if isinstance(outcome, DevsynthError):
             raise outcome
         return outcome
 
-    async def _settled(self, request: Load) -> LoadOutcome | DevsynthError:
+    async def _settled(self, request: Load, call: Call) -> LoadOutcome | DevsynthError:
         """Return what comes of it: nobody may be left to take an exception."""
         try:
-            return await self._load(request)
+            return await self._load(request, call)
         except DevsynthError as exc:
             return exc
 
-    async def _load(self, request: Load) -> LoadOutcome:
+    async def _load(self, request: Load, call: Call) -> LoadOutcome:
         async with self._lock(request.model), self._manager() as manager:
             model = self._listed(request.model)
             length = None if request.context_length is None else int(request.context_length)
@@ -71,6 +71,7 @@ class ManagingService:
                 model.id,
                 instance.context_length,
                 length,
+                extra={"fields": call.fields},
             )
         return LoadOutcome(
             model=model.id, instance_id=instance.id, load_time_s=instance.load_time_s

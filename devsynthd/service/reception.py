@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Collection, Coroutine
 
 from devsynthd.service.answer import Answers, Work
 from devsynthd.service.call import Call, Client, Envelope, Frames, error_info
+from devsynthd.service.call_lines import log_begun, log_ended, log_refused
 from devsynthd.service.register import Register
 from devsynthd.service.status import Tally
 from devsynthd.wire.codec import Undecodable, decode_request, encoding_of, request_id
@@ -66,13 +67,13 @@ class Reception:
 
     # What the transport tells --------------------------------------------------------------
 
-    def connected(self, connections: int) -> None:
-        """Note that there are *connections* clients now."""
-        self._connected(connections)
+    def connected(self, clients: int) -> None:
+        """Note that there are *clients* now."""
+        self._connected(clients)
 
     def received(self, client: Client, frames: Frames) -> None:
         """Answer the message *frames*, or start the work that will."""
-        self._tally.requests += 1
+        self._tally.requests += not client.is_own
         body = frames[-1]
         encoding = encoding_of(body)
         envelope = Envelope(client, encoding, delimiter=len(frames) > 1 and not frames[0])
@@ -154,7 +155,7 @@ class Reception:
             )
 
     def _begin(self, envelope: Envelope, request: AnyRequest, size_bytes: int) -> None:
-        number = next(self._numbers)
+        number = 0 if envelope.client.is_own else next(self._numbers)
         call = Call(envelope, request, request_id(request), number, size_bytes=size_bytes)
         if self._register.find(call.client, call.id):
             twice = "a request with this id is still running"
@@ -165,16 +166,18 @@ class Reception:
             if self._draining and not isinstance(request, SERVED_WHILE_DRAINING):
                 raise _shutting_down()
             left_s = self._time_left_s(request)
+            log_begun(call)
             outcome = self._answers.answer(request, call)
             self._draining = self._draining or isinstance(request, Shutdown)
             if isinstance(outcome, Coroutine):
                 self._start(call, outcome, left_s)
             else:
                 call.succeed(outcome)
+                log_ended(call, outcome)
         except DevsynthError as exc:
             self._fail(call, exc)
         except Exception:
-            logger.exception("request %d (%s) failed", call.number, call.op)
+            logger.exception("a request failed", extra={"fields": call.fields})
             self._fail(call, _bug())
 
     def _time_left_s(self, request: AnyRequest) -> float | None:
@@ -211,6 +214,7 @@ class Reception:
             result = await work
             self._register.discard(call)
             call.succeed(result)
+            log_ended(call, result)
         except asyncio.CancelledError:
             self._fail(call, call.reason)
             if not call.is_ending:
@@ -218,7 +222,7 @@ class Reception:
         except DevsynthError as exc:
             self._fail(call, call.reason if call.is_ending else exc)
         except Exception:
-            logger.exception("request %d (%s) failed", call.number, call.op)
+            logger.exception("a request failed", extra={"fields": call.fields})
             self._fail(call, _bug())
 
     def _settle(self, call: Call, work: Work) -> None:
@@ -231,10 +235,12 @@ class Reception:
         self._register.discard(call)
         self._tally.failed(error)
         call.fail(error)
+        log_ended(call, None)
 
     def _refuse(self, envelope: Envelope, error: DevsynthError, known_id: RequestId | None) -> None:
         self._tally.failed(error)
         envelope.send(Error(id=known_id, error=error_info(error)))
+        log_refused(envelope.client, error)
 
 
 def _shutting_down() -> ShuttingDown:

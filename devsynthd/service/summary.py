@@ -15,10 +15,10 @@ def summary(source: Source, models: Sequence[Model] | None, selection: Selection
 
 def _upstream(source: Source, models: Sequence[Model] | None) -> str:
     name = _NAMES[source.provider]
+    if source.error is not None:  # it names the address
+        how = " does not list its models" if source.reachable else ""
+        return f"{name}{how}: {source.error.message}"
     where = name if source.provider == "embedded" else f"{name} at {source.api_base}"
-    if source.error is not None:
-        how = "is not reachable" if not source.reachable else "does not list its models"
-        return f"{where} {how}: {source.error.message}"
     if models is None:
         return f"{where} has not answered yet"
     loaded = sum(model.loaded is True for model in models)

@@ -85,6 +85,9 @@ class Router:
 
         *fd* is a socket that listens there already: it is taken over, and closed in the end, but
         its file is left to whoever made it.
+
+        Raises:
+            OSError: It cannot be done.
         """
         if fd is not None:
             self._socket.setsockopt(zmq.USE_FD, fd)
@@ -92,6 +95,8 @@ class Router:
         previous = os.umask(0o177)
         try:
             self._socket.bind(endpoint)
+        except zmq.ZMQError as exc:
+            raise OSError(exc.errno, exc.strerror) from exc
         finally:
             os.umask(previous)
         self._loop.add_reader(self._monitor.fileno(), self._read_monitor)

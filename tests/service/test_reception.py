@@ -31,6 +31,7 @@ class Member:
     uid: int | None = None
     pid: int | None = None
     is_req = False
+    is_own = False
     writable = True
 
     def __init__(self) -> None:

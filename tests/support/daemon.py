@@ -5,10 +5,11 @@ import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -22,6 +23,7 @@ from devsynthd.host.address import socket_address
 from devsynthd.plan import make_plan
 from devsynthd.transport.router import STALL_S
 from tests.support.lines import Lines
+from tests.support.service_manager import started_with
 from tests.support.upstream_server import UpstreamServer
 
 ANSWER_MS = 10_000
@@ -167,7 +169,11 @@ def environ_of(folder: Path, environ: Mapping[str, str] | None = None) -> dict[s
 
 
 class DaemonProcess:
-    """``devsynthd`` as a process of its own, with files in *folder*; *stdin* is its own."""
+    """``devsynthd`` as a process of its own, with files in *folder*; *stdin* is its own.
+
+    *listener* is handed to it as a service manager would do. *within* is a command that runs the
+    one behind it.
+    """
 
     def __init__(
         self,
@@ -175,17 +181,21 @@ class DaemonProcess:
         *arguments: str,
         environ: Mapping[str, str] | None = None,
         stdin: int = subprocess.DEVNULL,
+        listener: socket.socket | None = None,
+        within: Sequence[str] = (),
     ) -> None:
         self.environ = environ_of(folder, environ)
         address = socket_address(None, self.environ)
         self.socket, self.endpoint = address.path, address.endpoint
+        command = [*within, sys.executable, "-m", "devsynthd", *arguments]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "devsynthd", *arguments],
+            command if listener is None else started_with(listener, *command),
             env=self.environ,
             stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            pass_fds=() if listener is None else (listener.fileno(),),
         )
         self._log = Lines(cast("IO[str]", self.process.stdout))
 
@@ -261,9 +271,13 @@ def daemon_process(
     *arguments: str,
     environ: Mapping[str, str] | None = None,
     stdin: int = subprocess.DEVNULL,
+    listener: socket.socket | None = None,
+    within: Sequence[str] = (),
 ) -> Iterator[DaemonProcess]:
     """Run ``devsynthd`` until the end of the block; it has answered a ping when that begins."""
-    daemon = DaemonProcess(folder, *arguments, environ=environ, stdin=stdin)
+    daemon = DaemonProcess(
+        folder, *arguments, environ=environ, stdin=stdin, listener=listener, within=within
+    )
     try:
         daemon.wait_ready()
         yield daemon

@@ -3,16 +3,28 @@ import json
 import logging
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 import pytest
 
+from devsynthd.host.log_formats import as_json
+from devsynthd.host.log_stream import Stream
 from devsynthd.host.logs import LOGGER_NAME, EventHandler, choose_format, setup_logging
+from devsynthd.host.redaction import MASK, Redaction
+from tests.unit.host.test_journal import Reader
 
 logger = logging.getLogger(f"{LOGGER_NAME}.test")
+
+KEY = "hunter2-hunter2"
+
+
+def set_up(
+    level: str, log_format: str, stream: TextIO | None, environ: Mapping[str, str] | None = None
+) -> None:
+    setup_logging(level, log_format, stream=stream, environ=environ or {}, redaction=Redaction(KEY))
 
 
 @pytest.fixture(autouse=True)
@@ -21,13 +33,13 @@ def _as_before() -> Iterator[None]:
     ours = logging.getLogger(LOGGER_NAME)
     level = ours.level
     yield
-    setup_logging("info", "text", stream=None, environ={})
+    set_up("info", "text", None)
     ours.setLevel(level)
 
 
 def logged(log_format: str, level: str = "debug") -> io.StringIO:
     stream = io.StringIO()
-    setup_logging(level, log_format, stream=stream, environ={})
+    set_up(level, log_format, stream)
     return stream
 
 
@@ -156,6 +168,54 @@ def test_other_libraries_are_heard_from_warning_on() -> None:
     assert stream.getvalue() == "<3>a task failed\n"
 
 
+@pytest.mark.parametrize("log_format", ["text", "journal", "json"])
+def test_no_secret_is_in_message_field_or_traceback(log_format: str) -> None:
+    stream = logged(log_format)
+    fields = {"url": f"http://me:pw@host/?k={KEY}", "headers": {"Authorization": "Bearer abc"}}
+
+    try:
+        raise ValueError(f"the server said: {KEY}")
+    except ValueError:
+        logger.exception("with %s", KEY, extra={"fields": fields})
+
+    text = stream.getvalue()
+    assert f"with {MASK}" in text
+    assert f"the server said: {MASK}" in text
+    assert f"http://{MASK}@host" in text
+    assert not [each for each in (KEY, "abc", "me:pw") if each in text]
+
+
+def test_a_secret_that_is_learnt_later_is_masked_too() -> None:
+    stream, redaction = io.StringIO(), Redaction()
+    setup_logging("info", "json", stream=stream, environ={}, redaction=redaction)
+
+    redaction.learn("another-key")
+    logger.info("another-key")
+
+    assert event(stream)["message"] == MASK
+
+
+def test_a_line_that_cannot_be_made_is_told_without_its_arguments(
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    stream = io.StringIO()
+    log = EventHandler([Stream(stream, as_json)], Redaction())
+    record = logging.LogRecord("d", logging.INFO, __file__, 1, "%d models", (KEY,), None)
+    record.fields = {"bad": Untellable()}
+
+    log.handle(record)
+
+    told = event(stream)
+    assert told["message"] == "%d models (the arguments of this line cannot be told)"
+    assert told["fields"] == {"bad": "(a Untellable that cannot be told)"}
+    assert capfd.readouterr() == ("", "")
+
+
+class Untellable:
+    def __str__(self) -> str:
+        raise RuntimeError(KEY)
+
+
 def test_setting_up_again_replaces_what_was() -> None:
     first = logged("text", "error")
     second = logged("journal", "info")
@@ -167,7 +227,7 @@ def test_setting_up_again_replaces_what_was() -> None:
 
 
 def test_without_a_stream_nothing_is_written() -> None:
-    setup_logging("info", "auto", stream=None, environ={})
+    set_up("info", "auto", None)
 
     logger.info("hello")
 
@@ -179,7 +239,7 @@ def test_a_closed_stream_is_no_reason_to_fail(capfd: pytest.CaptureFixture[str])
     stream.close()
 
     logger.info("hello")
-    setup_logging("info", "auto", stream=stream, environ={"JOURNAL_STREAM": "1:2"})
+    set_up("info", "auto", stream, {"JOURNAL_STREAM": "1:2"})
     logger.info("hello")
 
     assert capfd.readouterr() == ("", "")
@@ -189,7 +249,7 @@ def test_a_broken_pipe_is_no_reason_to_fail(capfd: pytest.CaptureFixture[str]) -
     reader, writer = os.pipe()
     os.close(reader)
     stream = os.fdopen(writer, "w")
-    setup_logging("info", "auto", stream=stream, environ={})
+    set_up("info", "auto", stream)
 
     logger.info("hello")
     logger.info("hello again")
@@ -223,8 +283,64 @@ def test_auto_is_text_on_a_terminal(terminal: TextIO) -> None:
     assert choose_format("auto", terminal, journal_of(terminal)) == "text"
 
 
+@pytest.mark.parametrize(
+    ("environ", "chosen"),
+    [
+        ({"TERM": "xterm"}, "colour"),
+        ({"TERM": "xterm", "NO_COLOR": ""}, "colour"),
+        ({"TERM": "xterm", "NO_COLOR": "1"}, "text"),
+        ({"TERM": "dumb"}, "text"),
+        ({}, "text"),
+    ],
+)
+@pytest.mark.parametrize("log_format", ["auto", "text"])
+def test_a_terminal_has_colours_unless_it_wants_none(
+    terminal: TextIO, log_format: str, environ: dict[str, str], chosen: str
+) -> None:
+    assert choose_format(log_format, terminal, environ) == chosen
+
+
+def test_text_has_no_colours_elsewhere(pipe: TextIO) -> None:
+    assert choose_format("text", pipe, {"TERM": "xterm"}) == "text"
+
+
+def test_only_the_level_is_coloured() -> None:
+    controller, theirs = os.openpty()
+    with os.fdopen(controller, "rb", buffering=0) as screen, os.fdopen(theirs, "w") as stream:
+        set_up("info", "auto", stream, {"TERM": "xterm"})
+        logger.error("it failed")
+        shown = screen.read(1000).decode()
+
+    assert re.fullmatch(r"\S+Z \x1b\[31merror  \x1b\[0m it failed\r\n", shown)
+
+
 def test_auto_is_journal_on_the_stream_that_systemd_names(pipe: TextIO) -> None:
     assert choose_format("auto", pipe, journal_of(pipe)) == "journal"
+
+
+def test_where_stderr_is_the_journals_events_go_there_with_fields(
+    pipe: TextIO, short_dir: Path
+) -> None:
+    reader = Reader(short_dir / "journal")
+    with reader.socket:
+        for log_format in ("auto", "journal", "json"):
+            setup_logging(
+                "info",
+                log_format,
+                stream=pipe,
+                environ=journal_of(pipe),
+                redaction=Redaction(KEY),
+                journal=short_dir / "journal",
+            )
+            logger.info("%s %s", log_format, KEY, extra={"fields": {"request": 7}})
+        told = reader.read_all()
+
+    assert [each["MESSAGE"] for each in told] == [
+        f"auto {MASK} request=7",
+        f"journal {MASK} request=7",
+    ]
+    assert {each["DEVSYNTH_REQUEST"] for each in told} == {"7"}
+    assert {Path(each["CODE_FILE"]).name for each in told} == {"test_logs.py"}
 
 
 @pytest.mark.parametrize("named", ["", "1:2", "x"])

@@ -23,15 +23,16 @@ def test_each_state_is_one_message(short_dir: Path) -> None:
     with service_manager(short_dir) as manager:
         notifier = Notifier(manager.environ, clock=lambda: 12.5)
         notifier.ready()
-        notifier.reloading()
+        with notifier.reloading():
+            notifier.alive()
         notifier.stopping(25.0)
-        notifier.alive()
 
-        assert [manager.next() for _ in range(4)] == [
+        assert [manager.next() for _ in range(5)] == [
             "READY=1",
             "RELOADING=1\nMONOTONIC_USEC=12500000",
-            "STOPPING=1\nEXTEND_TIMEOUT_USEC=25000000",
             "WATCHDOG=1",
+            "READY=1",
+            "STOPPING=1\nEXTEND_TIMEOUT_USEC=25000000",
         ]
 
 

@@ -17,6 +17,7 @@ class Asker:
     uid: int | None = None
     pid: int | None = None
     is_req = False
+    is_own = False
     writable = True
 
     def __init__(self) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 from msgspec import msgpack
 
+from devsynthd.host.redaction import Redaction
 from devsynthd.service.call import Call
 from devsynthd.service.events import Events
 from devsynthd.service.log_lines import LogLines
@@ -31,7 +32,7 @@ class Room:
         self.register = Register()
         self.events = Events(
             {"config": self.config, "requests": self.requests_now},
-            LogLines(),
+            LogLines(Redaction()),
             encode=self.encode,
             wall=lambda: 7.0,
         )

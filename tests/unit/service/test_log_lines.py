@@ -12,16 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from devsynthd.host.redaction import MASK, Redaction
 from devsynthd.service.log_lines import LogLines
 from devsynthd.wire.codec import Encoding
 from devsynthd.wire.events import ConfigNews, LogNews, encode_news, plain
 
 logger = logging.getLogger("devsynthd.tests")
 
+KEY = "hunter2-hunter2"
+
 
 def run(test: Callable[[LogLines], Awaitable[None]]) -> None:
     async def run() -> None:
-        lines = LogLines()
+        lines = LogLines(Redaction(KEY))
         try:
             await test(lines)
         finally:
@@ -65,6 +68,23 @@ def test_lines_below_the_level_of_the_log_are_not_told(caplog: pytest.LogCapture
         logger.error("trouble")
         await asyncio.sleep(0)
         assert heard == ["trouble"]
+
+    run(test)
+
+
+def test_no_secret_is_told() -> None:
+    async def test(lines: LogLines) -> None:
+        heard: asyncio.Queue[LogNews] = asyncio.Queue()
+        lines.listen(lambda line, _: heard.put_nowait(line))
+        extra = {"fields": {"error": ValueError(f"refused {KEY}"), "all": [{KEY: KEY}]}}
+        logger.warning("it says %s", KEY, extra=extra)
+
+        line = await heard.get()
+        assert line == LogNews(
+            level="warning",
+            message=f"it says {MASK}",
+            fields={"error": f"refused {MASK}", "all": [{MASK: MASK}]},
+        )
 
     run(test)
 

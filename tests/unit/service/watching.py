@@ -23,6 +23,7 @@ class Watcher:
     uid: int | None = None
     pid: int | None = None
     is_req = False
+    is_own = False
 
     def __init__(self, room: float = float("inf")) -> None:
         self.room = room

@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator
 from msgspec import inspect
 
 from devsynthctl.commands.generation import generate
-from devsynthd.__main__ import main
+from devsynthd.command import command
 from devsynthd.settings.document import given_by_toml
 from devsynthd.settings.editor_schema import file_schema
 from devsynthd.settings.report import setting_infos
@@ -53,8 +53,8 @@ PORT_TOO_LARGE = "http://host:65536"
 """Of the addresses in the tables the only one that editors take and the daemon refuses."""
 
 OPTIONS = [
-    (main, "--log-level", "daemon_log_level"),
-    (main, "--log-format", "daemon_log_format"),
+    (command, "--log-level", "daemon_log_level"),
+    (command, "--log-format", "daemon_log_format"),
     (generate, "--model", "llm_model"),
     (generate, "--max-tokens", "llm_max_tokens"),
     (generate, "--temperature", "llm_temperature"),
