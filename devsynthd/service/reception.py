@@ -186,7 +186,10 @@ class Reception:
             return None
         age_s = max(0.0, self._wall() - request.sent) if request.sent is not None else 0.0
         if age_s >= request.timeout:
-            raise DeadlineExceeded(f"the request was {age_s:.1f} s old when it was read")
+            raise DeadlineExceeded(
+                f"the request was {age_s:.1f} s old when it was read, of {request.timeout:g} s",
+                hint="if it was sent just now, the clocks of the two machines differ",
+            )
         return request.timeout - age_s
 
     def _start(self, call: Call, work: Work, left_s: float | None) -> None:

@@ -1,7 +1,6 @@
 """``ping`` and ``status``: what the daemon is and how it does."""
 
 import os
-import time
 from collections import Counter
 from collections.abc import Callable
 
@@ -9,6 +8,7 @@ from msgspec import Struct
 
 from devsynthd import __version__
 from devsynthd.catalog.catalog import Catalog
+from devsynthd.host.clock import elapsed_s
 from devsynthd.scheduling.turns import Turns
 from devsynthd.service.call import Call
 from devsynthd.wire import limits
@@ -60,7 +60,7 @@ class StatusService:
         *,
         config: Callable[[], ConfigStatus],
         resident_bytes: Callable[[], int | None],
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = elapsed_s,
     ) -> None:
         self._identity, self._catalog = identity, catalog
         self._tally, self._turns = tally, turns

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
@@ -23,6 +24,7 @@ READ_BYTES = 65_536
 # read the request.
 RESET_AT_ONCE_S = 0.2
 MAX_REDIRECTS = 3
+MAX_TEMPLATES = 32  # each download has a URL of its own
 
 # Once an answer is complete, the end of its body is read so that the connection can serve again.
 # It has mostly come already; a server that keeps it back costs the connection, not time.
@@ -145,7 +147,7 @@ class Http:
                 self._base, {}, stream=True, verify=ca_bundle or None, cert=None
             )
         )
-        self._templates: dict[tuple[str, str], requests.PreparedRequest] = {}
+        self._template = lru_cache(maxsize=MAX_TEMPLATES)(self._prepare)
         self._prepare("GET", self._base)  # tells at once if the URL is not usable
 
     @contextmanager
@@ -159,7 +161,7 @@ class Http:
         Raises:
             requests.RequestException: No head of an answer came within *timeout_s*.
         """
-        request = self._template("GET", (self._root if at_root else self._base) + path)
+        request = self._template("GET", (self._root if at_root else self._base) + path).copy()
         response = self._send(request, line, timeout_s)
         for _ in range(MAX_REDIRECTS):
             target = urljoin(request.url or "", response.headers.get("Location", ""))
@@ -180,7 +182,7 @@ class Http:
         Raises:
             requests.RequestException: No head of an answer came within *timeout_s*.
         """
-        request = self._template("POST", (self._root if at_root else self._base) + path)
+        request = self._template("POST", (self._root if at_root else self._base) + path).copy()
         request.body = body
         request.headers["Content-Length"] = str(len(body))
         request.headers["Content-Type"] = "application/json"
@@ -231,12 +233,6 @@ class Http:
             yield Reply(response, line)
         finally:
             response.close()
-
-    def _template(self, method: str, url: str) -> requests.PreparedRequest:
-        template = self._templates.get((method, url))
-        if template is None:
-            template = self._templates[method, url] = self._prepare(method, url)
-        return template.copy()
 
     def _prepare(self, method: str, url: str) -> requests.PreparedRequest:
         headers = {
