@@ -32,6 +32,7 @@ COMMANDS = {
     "config": "config",
     "reload": "daemon",
     "shutdown": "daemon",
+    "service": "service",
     "pipe": "pipe",
     "top": "top",
     "events": "events",

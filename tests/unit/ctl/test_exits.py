@@ -30,6 +30,10 @@ STATUSES = {
     "daemon_unreachable": 3,
     "no_answer": 6,
     "bad_reply": 1,
+    "service_failed": 1,
+    "no_service_manager": 1,
+    "service_not_installed": 1,
+    "service_file_edited": 1,
     "one_of_a_later_version": 1,
 }
 

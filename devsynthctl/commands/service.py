@@ -1,0 +1,232 @@
+"""``service``: the daemon under systemd or launchd."""
+
+import os
+import sys
+
+import click
+import msgspec
+from msgspec import Raw, structs
+
+from devsynthctl import exits
+from devsynthctl.app import App
+from devsynthctl.options import as_json
+from devsynthctl.render.service import (
+    installed_notes,
+    installed_text,
+    service_text,
+    uninstalled_notes,
+    uninstalled_text,
+    unseen_variables,
+)
+from devsynthctl.render.status import flat
+from devsynthctl.render.text import printable, tab_separated
+from devsynthctl.service.errors import ServiceError
+from devsynthctl.service.managers import Manager, manager_of
+from devsynthctl.service.programs import Programs
+from devsynthctl.service.reports import ServiceStatus
+from devsynthctl.service.runner import Runner
+from devsynthctl.service.wish import Wish
+from devsynthd.host.address import socket_address
+from devsynthd.host.paths import cache_dir, config_path
+from devsynthd.wire.errors import DevsynthError
+
+START_LIMIT_S = 15.0
+"""How long the daemon may take to answer once its manager has started it."""
+
+_force = click.option(
+    "--force", is_flag=True, help="Also units that were edited; they are kept as ....orig."
+)
+
+
+@click.group()
+def service() -> None:
+    """Run the daemon as a service: a systemd user service, or a launchd agent.
+
+    It starts when you log in, under systemd also with the first request, and is restarted if it
+    fails. Changes of your own to the unit go into a drop-in: systemctl --user edit
+    devsynthd.service. Variables of a shell do not reach a service: settings belong into the file,
+    see devsynthctl config.
+    """
+
+
+@service.command()
+@click.option("--config", metavar="PATH", help="The configuration file that the daemon has.")
+@click.option("--linger", is_flag=True, help="Have it go on after logging out (systemd).")
+@_force
+@as_json
+@click.pass_obj
+def install(app: App, *, config: str | None, linger: bool, force: bool) -> None:
+    """Install the service, start it, and wait until it answers.
+
+    It gets the socket and the configuration file that this shell uses. Units that you have edited
+    are not overwritten, and doing it again changes nothing, unless the package or the shell has.
+    """
+    manager = _manager(app)
+    seen = manager.environ()  # first: without a manager nothing else matters
+    report = manager.install(_wish(app, config), force=force, linger=linger)
+    unseen = unseen_variables(os.environ, seen)
+    report = structs.replace(report, warnings=[*report.warnings, *unseen])
+    if report.changed:
+        _wait_for_answer(app)
+
+    def show() -> None:
+        app.print(printable(installed_text(report)))
+        for note in installed_notes(report):
+            app.note(note)
+
+    app.answer(_raw(report), show)
+
+
+@service.command()
+@_force
+@as_json
+@click.pass_obj
+def uninstall(app: App, *, force: bool) -> None:
+    """Stop the daemon, and remove what `service install` wrote.
+
+    Settings and cache stay, and so do units that you have edited.
+    """
+    report = _manager(app).uninstall(force=force)
+
+    def show() -> None:
+        app.print(printable(uninstalled_text(report)))
+        kept = [str(config_path(None, os.environ).parent), str(cache_dir())]
+        if report.changed or report.files:
+            for note in uninstalled_notes(report, kept):
+                app.note(note)
+
+    app.answer(_raw(report), show)
+
+
+@service.command()
+@as_json
+@click.pass_obj
+def start(app: App) -> None:
+    """Start the service, and wait until it answers."""
+    manager = _manager(app)
+    manager.start()
+    _wait_for_answer(app)
+    _tell(app, manager, "devsynthd runs")
+
+
+@service.command()
+@as_json
+@click.pass_obj
+def stop(app: App) -> None:
+    """Stop the service until it is started, or until the next login.
+
+    Requests do not start it again.
+    """
+    manager = _manager(app)
+    manager.stop()
+    _tell(app, manager, "devsynthd is stopped")
+
+
+@service.command()
+@as_json
+@click.pass_obj
+def restart(app: App) -> None:
+    """Restart the daemon, for instance after an upgrade.
+
+    Running requests may finish first. Under systemd, those that come meanwhile wait.
+    """
+    manager = _manager(app)
+    manager.restart()
+    _wait_for_answer(app)
+    _tell(app, manager, "devsynthd runs again")
+
+
+@service.command()
+@as_json
+@click.pass_context
+def status(ctx: click.Context) -> None:
+    """Show how the service is; exit with 3 unless it runs and answers.
+
+    A daemon that waits for its first request is not woken.
+    """
+    app = ctx.ensure_object(App)
+    found = _manager(app).status()
+    if found.running or not found.listening:
+        found = _asked(app, found)
+
+    def show() -> None:
+        if app.on_terminal:
+            app.print(printable(service_text(found)))
+        else:
+            app.print(tab_separated(flat(msgspec.to_builtins(found))))
+
+    app.answer(_raw(found), show)
+    if not (found.running and found.answers):
+        ctx.exit(exits.EXIT_STATUS["daemon_unreachable"])
+
+
+@service.command()
+@click.option("-f", "--follow", is_flag=True, help="Go on with what comes, until Ctrl-C.")
+@click.option(
+    "-n", "--lines", type=click.IntRange(min=0), default=50, metavar="N", help="How many lines."
+)
+@as_json
+@click.pass_obj
+def logs(app: App, *, follow: bool, lines: int) -> None:
+    """Show the last lines of the daemon's log: of the journal, or of its file under launchd."""
+    _manager(app).show_logs(lines=lines, follow=follow, as_json=app.as_json)
+
+
+def _manager(app: App) -> Manager:
+    def write(line: str) -> None:
+        app.print_now(printable(line) if app.on_terminal else line)
+
+    return manager_of(sys.platform, os.environ, write)
+
+
+def _wish(app: App, config: str | None) -> Wish:
+    path = config_path(config, os.environ)
+    address = socket_address(app.address, os.environ)
+    # A service has none of the variables that tell Python where else to look.
+    plain = {name: each for name, each in os.environ.items() if not name.startswith("PYTHON")}
+    programs = Programs(Runner(plain), os.environ)
+    return Wish(
+        daemon=programs.command("devsynthd"),
+        ctl=programs.command("devsynthctl"),
+        socket=address.path,
+        config=path,
+        config_target=path.resolve(),
+    )
+
+
+def _wait_for_answer(app: App) -> None:
+    """Return when the daemon answers.
+
+    Raises:
+        ServiceError: It does not.
+    """
+    try:
+        with app.client() as client:
+            client.connect(START_LIMIT_S)
+            client.ping(timeout=START_LIMIT_S)
+    except DevsynthError as exc:
+        raise ServiceError(
+            f"the service is started, but does not answer: {exc}",
+            hint="its log tells why: devsynthctl service logs",
+        ) from exc
+
+
+def _asked(app: App, found: ServiceStatus) -> ServiceStatus:
+    """Return *found* with whether the daemon answers, and who it is that does if no service."""
+    try:
+        with app.client() as client:
+            pong = client.ping(timeout=START_LIMIT_S)
+    except DevsynthError as exc:
+        return structs.replace(found, answers=False, error=str(exc) if found.running else None)
+    if found.running:
+        return structs.replace(found, answers=True)
+    by_hand = f"a daemon that was started by hand answers (pid {pong.pid})"
+    return structs.replace(found, answers=True, error=by_hand)
+
+
+def _tell(app: App, manager: Manager, text: str) -> None:
+    app.answer(_raw(manager.status()), lambda: app.print(f"{text}\n"))
+
+
+def _raw(report: msgspec.Struct) -> Raw:
+    return Raw(msgspec.msgpack.encode(report))

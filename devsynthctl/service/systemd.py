@@ -1,0 +1,238 @@
+"""The daemon as a service of the user's own systemd."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn
+
+from devsynthctl.service import units
+from devsynthctl.service.errors import NotInstalled
+from devsynthctl.service.knocking import refuse_other_daemon
+from devsynthctl.service.marks import stamped
+from devsynthctl.service.placing import Planned, place, plan, read, refuse_edited, take_away
+from devsynthctl.service.reports import FileChange, InstallReport, ServiceStatus, UninstallReport
+from devsynthctl.service.runner import Runner
+from devsynthctl.service.shipped import shipped
+from devsynthctl.service.systemctl import UNITS, Surroundings, Systemctl
+from devsynthctl.service.unit_state import UnitState, service_status
+from devsynthctl.service.wish import Wish, spec_of
+from devsynthd.host.service_names import SYSTEMD_SERVICE, SYSTEMD_SOCKET
+
+EDIT = f"systemctl --user edit {SYSTEMD_SERVICE}"
+
+
+class Systemd:
+    """Installs and runs the units through ``systemctl --user``.
+
+    Args:
+        runner: Runs the commands.
+        uid: The user whose manager it is.
+        monotonic: Seconds of CLOCK_MONOTONIC, by which systemd tells times.
+    """
+
+    name = "systemd"
+
+    def __init__(
+        self, runner: Runner, uid: int, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._runner, self._monotonic = runner, monotonic
+        self._systemctl = Systemctl(runner, uid)
+
+    def environ(self) -> dict[str, str]:
+        """Return the variables that a service gets.
+
+        Raises:
+            NoManager: The manager cannot be reached.
+        """
+        return self._systemctl.surroundings().environ
+
+    def install(self, wish: Wish, *, force: bool, linger: bool) -> InstallReport:
+        """Write the units, enable them, and start the daemon; return once it answers.
+
+        Nothing is done that has been done before. With *force* units that a person has edited are
+        replaced; with *linger* the service goes on after logging out.
+
+        Raises:
+            NoManager: The manager cannot be reached.
+            EditedFile: A unit was edited by a person; nothing was changed.
+            ServiceError: The rest that may go wrong.
+        """
+        around = self._systemctl.surroundings()
+        service, socket = self._systemctl.states()
+        sandbox = self._systemctl.can_set_up(units.sandbox_of(shipped("systemd", SYSTEMD_SERVICE)))
+        planned = _planned(wish, around, sandbox=sandbox)
+        packaged = _packaged(planned, around, service)
+        if packaged:
+            planned = [each for each in planned if each.path == _drop_in(around)]
+        if not force:
+            refuse_edited(planned, EDIT)
+        if not (service.is_up or socket.is_up):
+            refuse_other_daemon(wish.socket)
+        files = [place(each) for each in planned]
+        if sandbox and (gone := take_away(_drop_in(around), force=False)):
+            files.append(gone)
+        changed = self._bring_up(files, service, socket)
+        lingers = self._systemctl.lingers()
+        if linger and not lingers:
+            self._systemctl.linger()
+            lingers = changed = True
+        return InstallReport(
+            manager=self.name,
+            changed=changed,
+            unit=packaged or str(around.units / SYSTEMD_SERVICE),
+            files=files,
+            socket=str(wish.socket),
+            sandbox=sandbox,
+            linger=lingers,
+        )
+
+    def uninstall(self, *, force: bool) -> UninstallReport:
+        """Stop the daemon, and take away all that an installation wrote.
+
+        With *force* also units that a person has edited; they are kept under another name.
+
+        Raises:
+            NoManager: The manager cannot be reached.
+            ServiceError: The daemon cannot be stopped, or a file not be removed.
+        """
+        around = self._systemctl.surroundings()
+        service, socket = self._systemctl.states()
+        known = [each for each in (socket, service) if each.is_known]
+        was_on = any(each.is_up or each.is_enabled for each in known)
+        if known:
+            names = [each.name for each in known]
+            self._systemctl.stop(*names)
+            self._systemctl.disable(*names)
+        paths = [*(around.units / name for name in UNITS), _drop_in(around)]
+        files = [each for path in paths if (each := take_away(path, force=force))]
+        if known:
+            self._systemctl.read_anew()
+            self._systemctl.forget_failures()
+        folders = [around.units / f"{name}.d" for name in UNITS]
+        left = [str(path) for folder in folders for path in sorted(folder.glob("*.conf"))]
+        return UninstallReport(
+            manager=self.name,
+            changed=was_on or any(each.change == "removed" for each in files),
+            files=files,
+            left=left,
+            packaged=service.fragment if service.is_packaged(around.units) else None,
+        )
+
+    def start(self) -> None:
+        """Start socket and daemon; return once it answers.
+
+        Raises:
+            NoManager, NotInstalled: There is nothing to start it with, or nothing to start.
+            ServiceError: It does not start, and why.
+        """
+        self._need_installed()
+        self._systemctl.start(*UNITS)
+
+    def stop(self) -> None:
+        """Stop the socket, so that no request starts the daemon again, and the daemon.
+
+        Raises:
+            NoManager, NotInstalled: There is nothing to stop it with, or nothing to stop.
+            ServiceError: It does not stop, and why.
+        """
+        self._need_installed()
+        self._systemctl.stop(*UNITS)
+
+    def restart(self) -> None:
+        """Restart the daemon; meanwhile requests wait at the socket.
+
+        Raises:
+            NoManager, NotInstalled: There is nothing to start it with, or nothing to start.
+            ServiceError: It does not start, and why.
+        """
+        self._need_installed()
+        self._systemctl.start(SYSTEMD_SERVICE, verb="restart")
+
+    def status(self) -> ServiceStatus:
+        """Return how the service is; whether it answers is left open.
+
+        Raises:
+            NoManager: The manager cannot be reached.
+        """
+        around = self._systemctl.surroundings()
+        service, socket = self._systemctl.states()
+        return service_status(
+            service,
+            socket,
+            own=around.units,
+            linger=self._systemctl.lingers(),
+            now_s=self._monotonic(),
+        )
+
+    def show_logs(self, *, lines: int, follow: bool, as_json: bool) -> NoReturn:
+        """Become the command that shows the last *lines* of the log, and with *follow* what comes.
+
+        Raises:
+            ServiceError: There is no such command.
+        """
+        named = [f"--unit={name}" for name in (SYSTEMD_SERVICE, SYSTEMD_SOCKET)]
+        options = ["--follow"] if follow else ["--no-pager"]
+        options += ["--output=json"] if as_json else []
+        self._runner.become(["journalctl", "--user", *named, f"--lines={lines}", *options])
+
+    def _bring_up(self, files: list[FileChange], service: UnitState, socket: UnitState) -> bool:
+        """Have *files* in force, both units enabled and up; return whether there was any need.
+
+        *service* and *socket* is how they were before the files were written.
+        """
+        changed = {Path(each.path).name for each in files if each.change not in _NO_CHANGES}
+        if changed:
+            self._systemctl.read_anew()
+            if SYSTEMD_SOCKET in changed and socket.is_up:  # it listens where it did before
+                self._systemctl.stop(*UNITS)
+            elif service.is_up:
+                self._systemctl.start(SYSTEMD_SERVICE, verb="restart")
+        if not (service.is_enabled and socket.is_enabled):
+            self._systemctl.enable()
+        elif not changed and service.is_up and socket.is_up:
+            return False
+        self._systemctl.start(*UNITS)
+        return True
+
+    def _need_installed(self) -> None:
+        self._systemctl.surroundings()
+        service, _ = self._systemctl.states()
+        if not service.is_known:
+            raise NotInstalled(
+                f"there is no {SYSTEMD_SERVICE}", hint="install it: devsynthctl service install"
+            )
+
+
+_NO_CHANGES = ("unchanged", "kept")
+
+
+def _planned(wish: Wish, around: Surroundings, *, sandbox: bool) -> list[Planned]:
+    """Return the files that run *wish*, and how they are now."""
+    spec = spec_of(
+        wish,
+        usual_socket=around.runtime_dir / "devsynth" / "devsynthd.sock",
+        usual_config=around.config_home / "devsynth" / "config.toml",
+    )
+    service = units.service_unit(shipped("systemd", SYSTEMD_SERVICE), spec, around.version)
+    wanted = {
+        around.units / SYSTEMD_SERVICE: stamped(service),
+        around.units / SYSTEMD_SOCKET: stamped(
+            units.socket_unit(shipped("systemd", SYSTEMD_SOCKET), spec)
+        ),
+    }
+    if not sandbox:
+        wanted[_drop_in(around)] = stamped(units.drop_in())
+    return plan(wanted)
+
+
+def _packaged(planned: list[Planned], around: Surroundings, service: UnitState) -> str | None:
+    """Return the unit of a package if there is one, and it runs the same as *planned*."""
+    if not service.is_packaged(around.units):
+        return None
+    theirs = units.exec_start(read(Path(service.fragment)) or "")
+    return service.fragment if theirs == units.exec_start(planned[0].wanted) else None
+
+
+def _drop_in(around: Surroundings) -> Path:
+    """Return the path of our own drop-in, where it is needed."""
+    return around.units / f"{SYSTEMD_SERVICE}.d" / units.DROP_IN

@@ -1,0 +1,162 @@
+"""What ``systemctl show`` says of a unit. Pure, but for looking whose files they are."""
+
+import shlex
+from pathlib import Path
+
+from msgspec import Struct
+
+from devsynthctl.exits import EXIT_STATUS
+from devsynthctl.service.marks import is_ours
+from devsynthctl.service.placing import read
+from devsynthctl.service.reports import ServiceStatus, UnitFile
+
+PROPERTIES = (
+    "LoadState",
+    "ActiveState",
+    "SubState",
+    "UnitFileState",
+    "FragmentPath",
+    "DropInPaths",
+    "StateChangeTimestampMonotonic",
+    "Result",
+    "MainPID",
+    "NRestarts",
+    "ExecMainCode",
+    "ExecMainStatus",
+    "MemoryCurrent",
+    "StatusText",
+)
+"""What is asked of a unit."""
+
+_CLD_EXITED = "1"  # waitid(2): what ended otherwise has the number of a signal for a status
+
+
+class UnitState(Struct, frozen=True, kw_only=True):
+    """How a unit is, in the words of systemd; null is what it does not tell."""
+
+    name: str
+    load: str
+    active: str
+    sub: str
+    enabled: str
+    fragment: str
+    drop_ins: tuple[str, ...]
+    changed_s: float | None
+    result: str
+    pid: int | None
+    restarts: int | None
+    exit_status: int | None
+    memory_bytes: int | None
+    text: str
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is such a unit."""
+        return self.load not in ("not-found", "")
+
+    @property
+    def is_up(self) -> bool:
+        """Whether it runs or listens, or is about to."""
+        return self.active in ("active", "activating", "reloading")
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether it has ended in a way that it should not."""
+        return self.active == "failed"
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether it starts by itself."""
+        return self.enabled in ("enabled", "enabled-runtime")
+
+    def is_packaged(self, own: Path) -> bool:
+        """Return whether its file is not in *own*, the folder of the user's own units."""
+        return bool(self.fragment) and not Path(self.fragment).is_relative_to(own)
+
+
+def unit_state(name: str, shown: str) -> UnitState:
+    """Return the state of the unit *name* in what ``systemctl show`` has *shown*."""
+    values = listed(shown)
+    changed_us = _count(values.get("StateChangeTimestampMonotonic", ""))
+    exited = values.get("ExecMainCode") == _CLD_EXITED
+    result = values.get("Result", "")
+    return UnitState(
+        name=name,
+        load=values.get("LoadState", ""),
+        active=values.get("ActiveState", ""),
+        sub=values.get("SubState", ""),
+        enabled=values.get("UnitFileState", ""),
+        fragment=values.get("FragmentPath", ""),
+        drop_ins=tuple(values.get("DropInPaths", "").split()),
+        changed_s=changed_us / 1e6 if changed_us else None,
+        result="" if result == "success" else result,
+        pid=_count(values.get("MainPID", "")) or None,
+        restarts=_count(values.get("NRestarts", "")),
+        exit_status=_count(values.get("ExecMainStatus", "")) if exited else None,
+        memory_bytes=_count(values.get("MemoryCurrent", "")),
+        text=values.get("StatusText", ""),
+    )
+
+
+def service_status(
+    service: UnitState, socket: UnitState, *, own: Path, linger: bool | None, now_s: float
+) -> ServiceStatus:
+    """Return how both together are, at *now_s* of CLOCK_MONOTONIC.
+
+    *own* is the folder of the user's own units.
+    """
+    if not service.is_known:
+        return ServiceStatus(manager="systemd", installed=False, linger=linger)
+    is_running = service.active in ("active", "reloading")
+    # What was said last stays when it ends; it is the reason where the settings were.
+    tells = is_running or (service.result and service.exit_status == EXIT_STATUS["config_invalid"])
+    fragments = [each.fragment for each in (service, socket) if each.fragment]
+    return ServiceStatus(
+        manager="systemd",
+        installed=True,
+        running=is_running,
+        listening=socket.is_up,
+        state=f"{service.active} ({service.sub})",
+        enabled=service.is_enabled and socket.is_enabled,
+        files=[_unit_file(path, own) for path in fragments],
+        drop_ins=[*service.drop_ins, *socket.drop_ins],
+        for_s=None if service.changed_s is None else max(0.0, now_s - service.changed_s),
+        pid=service.pid,
+        memory_bytes=service.memory_bytes,
+        restarts=service.restarts,
+        result=service.result or socket.result or None,
+        exit_status=service.exit_status if service.result else None,
+        status=service.text or None if tells else None,
+        linger=linger,
+    )
+
+
+def listed(shown: str) -> dict[str, str]:
+    """Return the ``NAME=value`` lines in *shown*."""
+    return dict(line.split("=", 1) for line in shown.splitlines() if "=" in line)
+
+
+def variables(shown: str) -> dict[str, str]:
+    """Return the variables that ``systemctl show-environment`` has *shown*, quoted for a shell."""
+    found = {}
+    for name, value in listed(shown).items():
+        try:
+            words = shlex.split(value.removeprefix("$"))  # $'...', with escapes that stay
+        except ValueError:
+            continue
+        found[name] = words[0] if words else ""
+    return found
+
+
+def _unit_file(path: str, own: Path) -> UnitFile:
+    file = Path(path)
+    if not file.is_relative_to(own):
+        return UnitFile(path=path, state="packaged")
+    return UnitFile(path=path, state="ours" if is_ours(read(file) or "") else "edited")
+
+
+def _count(text: str) -> int | None:
+    """Return the number in *text*; null for one that is not set."""
+    if not text.isdecimal() or int(text) >= 2**64 - 1:
+        return None
+    return int(text)

@@ -1,0 +1,293 @@
+"""``devsynthctl service`` on machines whose systemd is missing, out of reach, or full of limits.
+
+How it is on one that is well is shown with a real systemd, in ``tests/host``.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from devsynthctl.service.units import DROP_IN
+from tests.support.fake_daemon import FakeDaemon
+from tests.support.replies import PONG
+
+# Answers from files in its folder; one that does not exist is a failure, said on stderr.
+SYSTEMCTL = """\
+#!/bin/sh
+here=$(dirname "$0")
+echo "$(basename "$0") $*" >>"$here/calls"
+case "$*" in
+  "--user show --property=Version") answer=version ;;
+  "--user show-environment") answer=environment ;;
+  "--user show devsynthd.service"*) answer=service ;;
+  "--user show devsynthd.socket"*) answer=socket ;;
+  "show-user"*) answer=linger ;;
+  *) answer=$(basename "$0")-does ;;
+esac
+cat "$here/$answer" 2>/dev/null && exit
+cat "$here/complaint" >&2
+exit 1
+"""
+DOWN = "LoadState={load}\nActiveState=inactive\nUnitFileState=\nFragmentPath=\n"
+UP = "LoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\n"
+
+
+@dataclass
+class Machine:
+    """One whose ``systemctl`` says what stands in files."""
+
+    home: Path
+    environ: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def programs(self) -> Path:
+        return self.home / "bin"
+
+    @property
+    def socket(self) -> Path:
+        return self.home / "run" / "devsynth" / "devsynthd.sock"
+
+    @property
+    def units(self) -> Path:
+        return self.home / ".config" / "systemd" / "user"
+
+    def says(self, **answers: str) -> None:
+        for name, text in answers.items():
+            (self.programs / name.replace("_", "-")).write_text(text)
+
+    def calls(self) -> list[str]:
+        path = self.programs / "calls"
+        told = path.read_text().splitlines() if path.exists() else []
+        path.unlink(missing_ok=True)
+        return [each for each in told if " show" not in each and not each.startswith("systemd-run")]
+
+    def run(self, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "devsynthctl", "service", *args],
+            env={**self.environ, **environ},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=15,
+        )
+
+
+@pytest.fixture
+def machine(short_dir: Path) -> Machine:
+    """Return one where all is well and nothing installed."""
+    if sys.platform != "linux":
+        pytest.skip("systemd is what Linux has")
+    home = short_dir
+    machine = Machine(home)
+    machine.programs.mkdir()
+    (home / "run" / "devsynth").mkdir(parents=True, mode=0o700)
+    for name in ("systemctl", "systemd-run", "loginctl"):
+        program = machine.programs / name
+        program.write_text(SYSTEMCTL)
+        program.chmod(0o755)
+    machine.environ = {
+        "PATH": f"{machine.programs}:{os.environ['PATH']}",
+        "HOME": str(home),
+        "XDG_RUNTIME_DIR": str(home / "run"),
+        "LC_ALL": "C.UTF-8",
+    }
+    machine.says(
+        version="Version=252.39-1~deb12u2\n",
+        environment=f"HOME={home}\nXDG_RUNTIME_DIR={home / 'run'}\n",
+        service=DOWN.format(load="not-found"),
+        socket=DOWN.format(load="not-found"),
+        linger="yes\n",
+        systemctl_does="",
+        systemd_run_does="",
+        loginctl_does="",
+        complaint="",
+    )
+    return machine
+
+
+@contextmanager
+def listener(path: Path) -> Iterator[socket.socket]:
+    """Listen at *path*, as whoever does not answer at once."""
+    with socket.socket(socket.AF_UNIX) as door:
+        door.setblocking(False)  # noqa: FBT003 - its only argument
+        door.bind(str(path))
+        door.listen()
+        yield door
+
+
+def test_a_machine_without_systemd_is_told_what_to_do(machine: Machine) -> None:
+    for command in ("install", "uninstall", "start", "stop", "restart", "status"):
+        done = machine.run(command, PATH="/nonexistent")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert "devsynthctl: this machine has no systemd" in done.stderr
+        assert "hint: run `devsynthd` in the foreground" in done.stderr
+
+
+def test_a_manager_that_is_out_of_reach_is_told_with_its_words(machine: Machine) -> None:
+    (machine.programs / "environment").unlink()
+    machine.says(complaint="Failed to connect to bus: No medium found\n")
+
+    done = machine.run("install", "--json")
+
+    error = json.loads(done.stderr)["error"]
+    assert (done.returncode, error["code"]) == (1, "no_service_manager")
+    assert "cannot be reached: Failed to connect to bus: No medium found" in error["message"]
+    assert "loginctl enable-linger" in error["hint"]
+    assert not machine.units.exists()
+
+
+def test_a_daemon_that_was_started_by_hand_is_not_fought(machine: Machine) -> None:
+    with listener(machine.socket):
+        machine.socket.with_name("devsynthd.sock.lock").write_text("4321\n")
+        done = machine.run("install")
+
+    assert done.returncode == 1
+    assert "devsynthd was started by hand" in done.stderr
+    assert "(pid 4321); nothing was changed" in done.stderr
+    assert "devsynthctl shutdown" in done.stderr
+    assert not machine.units.exists()
+
+
+def running(machine: Machine) -> FakeDaemon:
+    """Return a daemon that answers, and that systemd says it has started."""
+    machine.says(service=UP, socket=UP)
+    return FakeDaemon(machine.socket, lambda daemon: daemon.serve({"ping": PONG}))
+
+
+def test_an_upgrade_restarts_only_the_service(machine: Machine) -> None:
+    with running(machine):
+        assert machine.run("install").returncode == 0
+        machine.calls()
+        again = machine.run("install")
+        assert again.stdout.startswith("already installed, nothing to do")
+        assert machine.calls() == []
+
+        # Written by the version before this one.
+        unit = machine.units / "devsynthd.service"
+        older = machine.run("install", "--config", str(machine.home / "c.toml"))
+
+    assert older.returncode == 0
+    assert f"updated {unit}\n" in older.stdout
+    assert "+ExecStart=" in older.stdout
+    assert "devsynthd.socket" not in older.stdout
+    restart = "systemctl --user restart devsynthd.service"
+    calls = machine.calls()
+    assert calls[0] == "systemctl --user daemon-reload"
+    assert restart in calls
+    assert not any(" stop " in each for each in calls)
+
+
+def test_another_socket_is_listened_at_anew(machine: Machine) -> None:
+    other = machine.home / "run" / "other.sock"
+    with running(machine):
+        assert machine.run("install").returncode == 0
+    machine.calls()
+    with FakeDaemon(other, lambda daemon: daemon.serve({"ping": PONG})):
+        done = machine.run("install", DEVSYNTH_SOCKET=str(other))
+
+    assert done.returncode == 0
+    assert f"+ListenStream={other}" in done.stdout
+    calls = machine.calls()
+    stop = calls.index("systemctl --user stop devsynthd.socket devsynthd.service")
+    assert stop < calls.index("systemctl --user start devsynthd.socket devsynthd.service")
+
+
+def test_a_machine_that_forbids_namespaces_gets_a_drop_in_until_it_does_not(
+    machine: Machine,
+) -> None:
+    drop_in = machine.units / "devsynthd.service.d" / DROP_IN
+    (machine.programs / "systemd-run-does").unlink()
+    with running(machine):
+        done = machine.run("install")
+        assert done.returncode == 0
+        assert f"wrote {drop_in}\n" in done.stdout
+        assert "forbids user namespaces" in done.stderr
+        assert "PrivateUsers=no\n" in drop_in.read_text()
+
+        machine.says(systemd_run_does="")
+        done = machine.run("install")
+    assert f"removed {drop_in}\n" in done.stdout
+    assert not drop_in.parent.exists()
+
+
+def test_lingering_is_asked_for_only_if_it_is_wanted(machine: Machine) -> None:
+    machine.says(linger="no\n")
+    with running(machine):
+        done = machine.run("install")
+        assert "it ends when you log out" in done.stderr
+        assert not any("enable-linger" in each for each in machine.calls())
+
+        done = machine.run("install", "--linger")
+        assert (done.returncode, machine.calls()) == (
+            0,
+            [f"loginctl enable-linger {os.getuid()}"],
+        )
+
+        (machine.programs / "loginctl-does").unlink()
+        machine.says(complaint="Access denied\n")
+        done = machine.run("install", "--linger")
+    assert done.returncode == 1
+    assert "ends when you log out: Access denied" in done.stderr
+    assert f"as root: loginctl enable-linger {os.getuid()}" in done.stderr
+
+
+def test_variables_that_a_service_does_not_get_are_warned_of(machine: Machine) -> None:
+    with running(machine):
+        done = machine.run("install", "--json", DEVSYNTH_LLM_API_KEY="secret")
+
+    (warning,) = json.loads(done.stdout)["warnings"]
+    assert "DEVSYNTH_LLM_API_KEY" in warning
+    assert "secret" not in done.stdout + done.stderr
+
+
+def test_a_start_that_fails_says_why(machine: Machine) -> None:
+    (machine.programs / "systemctl-does").unlink()
+    failed = UP.replace("ActiveState=active", "ActiveState=failed")
+    machine.says(
+        service=f"{failed}Result=exit-code\nExecMainCode=1\nExecMainStatus=78\n", socket=UP
+    )
+    done = machine.run("start")
+    assert done.returncode == 1
+    assert "its configuration is not valid" in done.stderr
+    assert "devsynthctl config check" in done.stderr
+
+    machine.says(service=f"{failed}Result=watchdog\nExecMainCode=2\nExecMainStatus=6\n")
+    done = machine.run("restart")
+    assert "devsynthd.service does not start (watchdog)" in done.stderr
+    assert "devsynthctl service logs" in done.stderr
+
+
+def test_a_daemon_that_waits_for_its_first_request_is_not_woken(machine: Machine) -> None:
+    machine.says(service=UP.replace("ActiveState=active", "ActiveState=inactive"), socket=UP)
+    with listener(machine.socket) as door:
+        done = machine.run("status", "--json")
+        with pytest.raises(BlockingIOError):  # nobody has knocked
+            door.accept()
+
+    status = json.loads(done.stdout)
+    assert done.returncode == 3
+    assert (status["running"], status["listening"], status["answers"]) == (False, True, None)
+
+
+def test_the_log_is_that_of_both_units(machine: Machine) -> None:
+    program = machine.programs / "journalctl"
+    program.write_text('#!/bin/sh\necho "$@"; exit 9\n')
+    program.chmod(0o755)
+
+    done = machine.run("logs", "-f", "-n", "7")
+    assert done.returncode == 9  # it has become that program
+    assert done.stdout == (
+        "--user --unit=devsynthd.service --unit=devsynthd.socket --lines=7 --follow\n"
+    )
+    assert machine.run("logs", "--json").stdout.endswith("--lines=50 --no-pager --output=json\n")
+    lost = machine.run("logs", PATH="/nonexistent")
+    assert "cannot run journalctl: No such file or directory" in lost.stderr
