@@ -30,6 +30,7 @@ COMMANDS = {
     "ps": "requests",
     "cancel": "requests",
     "config": "config",
+    "doctor": "doctor",
     "reload": "daemon",
     "shutdown": "daemon",
     "service": "service",

@@ -81,11 +81,11 @@ def upstream_errors(address: str, patience: Callable[[], Patience]) -> Iterator[
 
 def was_reset(exc: BaseException) -> bool:
     """Whether the server closed the connection instead of answering."""
-    return any(isinstance(link, ConnectionResetError | BrokenPipeError) for link in _chain(exc))
+    return any(isinstance(link, ConnectionResetError | BrokenPipeError) for link in chain(exc))
 
 
 def _broken(exc: Exception, address: str, patience: Callable[[], Patience]) -> DevsynthError:
-    for link in _chain(exc):
+    for link in chain(exc):
         if isinstance(link, TimeoutError):  # while the request was being sent
             return silent(address, patience())
         if isinstance(link, ConnectionResetError | BrokenPipeError):
@@ -129,7 +129,7 @@ def silent(address: str, patience: Patience) -> UpstreamTimeout:
 
 def _reason(exc: BaseException) -> str:
     """Return the innermost reason in a few words."""
-    for link in reversed(list(_chain(exc))):
+    for link in reversed(list(chain(exc))):
         match link:
             case requests.RequestException() | urllib3.exceptions.HTTPError():
                 continue
@@ -146,7 +146,7 @@ def _reason(exc: BaseException) -> str:
     return clean(str(exc))
 
 
-def _chain(exc: BaseException | None) -> Iterator[BaseException]:
+def chain(exc: BaseException | None) -> Iterator[BaseException]:
     """Yield *exc* and what led to it, the outermost first."""
     while exc is not None:
         yield exc

@@ -11,22 +11,36 @@ ROOT = Path(__file__).parents[2]
 ROOMS = {
     "wire": set[str](),
     "transport": {"wire"},
-    "settings": {"wire"},
+    "settings": {"wire", "host"},
     "host": {"wire"},
-    "upstream": {"wire"},
-    "catalog": {"wire", "upstream"},
+    "upstream": {"wire", "host"},
+    "catalog": {"wire", "upstream", "host"},
     "scheduling": {"wire"},
     "service": {"wire", "catalog", "scheduling", "upstream", "settings", "host"},
 }
 """What each room of the daemon may import besides itself."""
 
-EVERYWHERE = {"__main__.py", "assembly.py", "changes.py", "daemon.py", "plan.py"}
+EVERYWHERE = {
+    "__main__.py",
+    "assembly.py",
+    "changes.py",
+    "command.py",
+    "daemon.py",
+    "plan.py",
+    "self_check.py",
+}
 """The modules that know every room."""
 
 CLIENT_MAY_IMPORT = {"", "wire", "settings", "host"}  # "" is the package itself: the version
 
 CLIENT_MAY_READ = "devsynthd.catalog.cache_file"
 """How the cache is read: the one module of another room that the client may import too."""
+
+
+CLIENT_MAY_PROBE = "devsynthd.upstream.probe"
+"""How ``doctor`` tries the links to the server as the daemon would: for that package alone."""
+
+DOCTOR = ROOT / "devsynthctl" / "doctor"
 
 
 def imported(file: Path) -> Iterator[str]:
@@ -37,6 +51,11 @@ def imported(file: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert not node.level, f"{file}:{node.lineno}: imports are absolute here"
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def modules_of(file: Path) -> set[str]:
+    """Return the modules that *file* imports names from."""
+    return {name.rpartition(".")[0] for name in imported(file)}
 
 
 def rooms_imported(file: Path) -> set[str]:
@@ -71,8 +90,14 @@ def test_no_room_imports_upstairs(file: Path) -> None:
 
 @pytest.mark.parametrize("file", files("devsynthctl"), ids=relative)
 def test_the_client_imports_only_what_is_meant_for_it(file: Path) -> None:
-    names = [name for name in imported(file) if not name.startswith(f"{CLIENT_MAY_READ}.")]
+    allowed = [CLIENT_MAY_READ, *([CLIENT_MAY_PROBE] if DOCTOR in file.parents else [])]
+    names = [name for name in imported(file) if name.rpartition(".")[0] not in allowed]
     assert rooms_of(names) <= CLIENT_MAY_IMPORT
+
+
+def test_only_the_doctors_looks_at_the_server_probe_it() -> None:
+    probing = {file.name for file in files("devsynthctl") if CLIENT_MAY_PROBE in modules_of(file)}
+    assert probing == {"api_links.py", "server_side.py", "upstream_links.py"}
 
 
 def test_what_the_client_may_read_is_pure_wire() -> None:

@@ -1,0 +1,1 @@
+"""``devsynthctl doctor``: every link from the socket to an answer, tried, judged and explained."""

@@ -1,0 +1,117 @@
+"""Gathers what the report has besides what the checks found."""
+
+import os
+import platform
+import pwd
+import socket
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import msgspec
+import zmq
+
+from devsynthctl.doctor.facts import Facts
+from devsynthctl.doctor.looks import output_of
+from devsynthctl.doctor.report import Surroundings
+from devsynthctl.doctor.scrub import Scrub
+from devsynthd import __version__
+from devsynthd.host.log_file import log_file
+from devsynthd.host.service_names import SYSTEMD_SERVICE
+from devsynthd.wire.errors import ConfigInvalid
+
+LOG_LINES = 200
+_MAX_LOG_BYTES = 500_000
+
+_PACKAGES = ("pyzmq", "msgspec", "requests", "urllib3", "watchfiles", "xllamacpp")
+
+
+def home_of(environ: Mapping[str, str]) -> Path | None:
+    """Return the user's home directory; null if there is none."""
+    if given := environ.get("HOME"):
+        return Path(given)
+    with suppress(RuntimeError, KeyError):
+        return Path.home()
+    return None
+
+
+def scrub_for(secrets: Iterable[str], environ: Mapping[str, str]) -> Scrub:
+    """Return what takes out *secrets*, and the names of this user and machine."""
+    home, user = home_of(environ), None
+    with suppress(KeyError):
+        user = pwd.getpwuid(os.getuid()).pw_name
+    host = socket.gethostname()
+    return Scrub(
+        secrets,
+        home=str(home) if home else None,
+        user=user,
+        hosts=(host, host.partition(".")[0]),
+    )
+
+
+def surroundings(facts: Facts, environ: Mapping[str, str]) -> Surroundings:
+    """Return the versions of all that takes part, the environment, and the end of the log."""
+    versions = {
+        "devsynthctl": __version__,
+        "devsynthd": facts.pong.version if facts.pong else "not running",
+        "Python": f"{platform.python_implementation()} {platform.python_version()}",
+        "system": platform.platform(),
+        "libzmq": zmq.zmq_version(),
+        **{name: _version(name) for name in _PACKAGES},
+    }
+    return Surroundings(
+        made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+        versions=versions,
+        environ=environ,
+        log=_log(facts, environ),
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
+
+
+def _log(facts: Facts, environ: Mapping[str, str]) -> Sequence[str] | None:
+    """Return the last lines; none of those for debugging, which may have prompts and answers."""
+    manager = facts.service.manager if facts.service else None
+    if manager == "systemd":
+        told = output_of(
+            [
+                *("journalctl", f"--user-unit={SYSTEMD_SERVICE}", f"--lines={LOG_LINES}"),
+                *("--priority=info", "--output=short-iso", "--no-hostname", "--no-pager"),
+            ],
+            environ,
+        )
+        return told.splitlines() if told else None
+    if manager == "launchd" or sys.platform == "darwin":
+        return _log_of_file()
+    return None
+
+
+def _log_of_file() -> Sequence[str] | None:
+    try:
+        with log_file().open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _MAX_LOG_BYTES))
+            lines = file.read().splitlines()
+    except (OSError, ConfigInvalid):
+        return None
+    told = [line for line in lines if _may_be_told(line)]
+    return [line.decode(errors="replace") for line in told[-LOG_LINES:]]
+
+
+class _Event(msgspec.Struct):
+    level: str
+
+
+def _may_be_told(line: bytes) -> bool:
+    """Return whether *line* is an event that is not for debugging; what is cut off is none."""
+    try:
+        return msgspec.json.decode(line, type=_Event).level != "debug"
+    except ValueError:
+        return False

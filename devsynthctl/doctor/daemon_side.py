@@ -1,0 +1,216 @@
+"""The checks up to the daemon and its settings: looks, and has what it saw judged."""
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from devsynthctl.client import Client
+from devsynthctl.doctor import looks
+from devsynthctl.doctor.daemon_links import (
+    UNUSABLE,
+    Commands,
+    judge_daemon,
+    judge_silence,
+    judge_socket,
+    judge_version,
+)
+from devsynthctl.doctor.facts import Facts
+from devsynthctl.doctor.server_settings import ServerSettings, of_infos, of_settings
+from devsynthctl.doctor.service_link import judge_service
+from devsynthctl.doctor.settings_links import (
+    ConfigSeen,
+    EnvironmentSeen,
+    judge_config,
+    judge_environment,
+)
+from devsynthctl.doctor.trouble import Look, Verdict, skipped
+from devsynthctl.errors import NoAnswer
+from devsynthctl.knock import start_command
+from devsynthctl.render.shell import shell_difference
+from devsynthctl.settings_access import is_same_file
+from devsynthd import __version__
+from devsynthd.host.address import Address, socket_address
+from devsynthd.host.paths import absolute, config_path
+from devsynthd.settings.file import given_by_file, others_can_read
+from devsynthd.settings.report import setting_infos
+from devsynthd.settings.sources import Given, combine, given_by_environment
+from devsynthd.settings.trust import check_ca_bundle
+from devsynthd.wire.errors import ConfigInvalid, DevsynthError
+from devsynthd.wire.limits import PROTOCOL_VERSION
+from devsynthd.wire.text import named
+
+
+class DaemonSide:
+    """Looks at the daemon whose socket was *given* (null: the one found without being told).
+
+    *connect* makes a client for it; *environ* is that of this shell. What it finds goes into
+    *facts*.
+    """
+
+    def __init__(
+        self,
+        given: str | None,
+        environ: Mapping[str, str],
+        connect: Callable[[], Client],
+        facts: Facts,
+    ) -> None:
+        self._given, self._environ, self._connect = given, environ, connect
+        self._facts = facts
+        self._address: Address | None = None
+        self._file: Given | None = None
+        self._shell = given_by_environment(environ)
+        self.client: Client | None = None
+        """Whom to ask, once the daemon has answered."""
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The keys that are known here, and are never to be shown."""
+        givens = (self._shell, self._file or Given())
+        found = (str(each.values.get("llm_api_key", "")) for each in givens)
+        return tuple(filter(None, found))
+
+    def looks(self) -> dict[str, Look]:
+        """Return what does each check here, by its name; each may need those before it."""
+        return {
+            "socket": self.socket,
+            "daemon": self.daemon,
+            "version": self.version,
+            "service": self.service,
+            "config": self.config,
+        }
+
+    def close(self) -> None:
+        """Hang up."""
+        if self.client:
+            self.client.close()
+
+    def socket(self) -> Verdict:
+        """Look whether somebody listens."""
+        self._facts.service = looks.look_at_service(self._environ)
+        try:
+            self._address = socket_address(self._given, self._environ)
+        except ConfigInvalid as exc:
+            verdict = UNUSABLE.told(path="the daemon's socket", reason=exc)
+            return Verdict(verdict.state, verdict.message, exc.hint)
+        return judge_socket(looks.look_at_socket(self._address), self.commands())
+
+    def daemon(self) -> Verdict:
+        """Ask it how it is, and for its settings."""
+        client, facts = self._connect(), self._facts
+        try:
+            facts.pong = client.ping()
+            facts.status = client.status()
+            facts.settings = client.config_get().settings
+        except DevsynthError as exc:
+            client.close()
+            facts.pong = facts.status = facts.settings = None
+            path = str(self._address.path) if self._address else ""
+            return judge_silence(exc, path, self.commands(is_stuck=isinstance(exc, NoAnswer)))
+        self.client = client
+        return judge_daemon(facts.pong)
+
+    def version(self) -> Verdict:
+        """Compare it with this command."""
+        pong, commands = self._facts.pong, self.commands()
+        if pong is None:
+            return skipped("no daemon answers")
+        return judge_version(pong, ours=__version__, protocol=PROTOCOL_VERSION, commands=commands)
+
+    def service(self) -> Verdict:
+        """Tell what the service manager says."""
+        if not self._is_the_users():
+            return skipped("the socket is another one than the service's")
+        # Anew: the first request may have started the daemon, or failed to.
+        service = self._facts.service = looks.look_at_service(self._environ)
+        pong = self._facts.pong
+        is_systemd = service is not None and service.manager == "systemd"
+        return judge_service(
+            service,
+            pong.pid if pong else None,
+            is_stale=is_systemd and looks.is_stale(self._environ),
+        )
+
+    def config(self) -> Verdict:
+        """Read the file that the daemon reads, or would read."""
+        status = self._facts.status
+        try:
+            ours = config_path(None, self._environ)
+        except ConfigInvalid as exc:
+            if status is None:
+                return judge_config(ConfigSeen(path="", exists=False, errors=[str(exc)]))
+            ours = Path(status.config.path)  # this shell has none at all
+        path = Path(status.config.path) if status else ours
+        self._file = given_by_file(path)
+        return judge_config(
+            ConfigSeen(
+                path=named(path),
+                exists=self._file is not None,
+                errors=self._errors_of_file(),
+                daemons=status.config.error if status and not status.config.valid else None,
+                ours=None if is_same_file(ours, str(path)) else named(ours),
+                is_open=bool(self._values_of_file().get("llm_api_key")) and others_can_read(path),
+            )
+        )
+
+    def environment(self, proxied: tuple[str, str] | None) -> Verdict:
+        """Compare the variables of this shell with what the daemon has in force.
+
+        *proxied* is a server's address and host that a proxy of this shell stands before.
+        """
+        shell, status = self._shell, self._facts.status
+        notes = [shell_difference(shell, info) for info in self._facts.settings or ()]
+        useless = [f"this shell's variable is of no use: {error}" for error in shell.errors]
+        seen = EnvironmentSeen(
+            has_daemon=status is not None,
+            errors=() if status else shell.errors,
+            notes=[*filter(None, notes), *(useless if status else ())],
+            unknown=shell.warnings,
+            hidden=status.config.overrides if status else (),
+            proxied=proxied,
+        )
+        return judge_environment(seen, self.commands().restart)
+
+    def server_settings(self) -> ServerSettings | None:
+        """Return which server answers: by the daemon, else by file and environment, if valid."""
+        if infos := self._facts.settings:
+            key = self._values_of_file().get("llm_api_key")
+            return of_infos(infos, None if key is None else str(key))
+        with suppress(ConfigInvalid):
+            loaded = combine(flags=Given(), environment=self._shell, file=self._file)
+            self._facts.settings_here = setting_infos(loaded)
+            return of_settings(loaded.settings)
+        return None
+
+    def commands(self, *, is_stuck: bool = False) -> Commands:
+        """Return what starts and restarts this daemon; *is_stuck*: it heeds no command."""
+        service = self._facts.service
+        if service and service.installed and self._is_the_users():
+            return Commands("devsynthctl service start", "devsynthctl service restart")
+        start = f"{start_command(self._given)} &"
+        if not is_stuck:
+            return Commands(start, f"devsynthctl shutdown, then: {start}")
+        pid = looks.listener_of(self._address.path) if self._address else None
+        stop = "end what listens there (pgrep -f devsynthd)"
+        if pid and not looks.is_service_manager(pid):
+            stop = f"kill -9 {pid}"
+        return Commands(start, f"{stop}, then: {start}")
+
+    def _values_of_file(self) -> Mapping[str, object]:
+        return self._file.values if self._file else {}
+
+    def _errors_of_file(self) -> tuple[str, ...]:
+        if self._file is None or self._file.errors:
+            return self._file.errors if self._file else ()
+        if bundle := self._file.values.get("llm_ca_bundle"):
+            try:
+                check_ca_bundle(absolute(str(bundle)))
+            except ConfigInvalid as exc:
+                return (str(exc),)
+        return ()
+
+    def _is_the_users(self) -> bool:
+        """Return whether the socket is the one that a service listens on."""
+        with suppress(ConfigInvalid):
+            default = socket_address(None, {**self._environ, "DEVSYNTH_SOCKET": ""})
+            return self._address is not None and default.path == self._address.path
+        return False

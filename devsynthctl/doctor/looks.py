@@ -1,0 +1,150 @@
+"""Looks at this machine: the socket's file, the config file, who manages services, logs."""
+
+import errno
+import os
+import socket
+import struct
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from devsynthctl.doctor.daemon_links import SocketFault, SocketSeen
+from devsynthctl.knock import somebody_listens
+from devsynthctl.service.managers import manager_of
+from devsynthctl.service.reports import ServiceStatus
+from devsynthd.host.address import Address
+from devsynthd.host.paths import runtime_dir
+from devsynthd.host.service_names import SYSTEMD_SERVICE, SYSTEMD_SOCKET
+from devsynthd.wire.errors import DevsynthError
+
+COMMAND_S = 5.0
+"""How long a service manager may take to say how it is."""
+
+_FAULTS: dict[int, SocketFault] = {
+    errno.ENOENT: "missing",
+    errno.ENOTDIR: "missing",
+    errno.ENOTSOCK: "not_a_socket",
+    errno.EPROTOTYPE: "not_a_socket",
+    errno.EACCES: "foreign",
+    errno.EPERM: "foreign",
+}
+
+
+def look_at_socket(address: Address) -> SocketSeen:
+    """Knock at the socket, and see whose it is."""
+    path = address.path
+    fault, reason = _knock(address)
+    folder, file = _stat(path.parent), _stat(path)
+    return SocketSeen(
+        path=str(path),
+        folder=str(path.parent),
+        fault=fault,
+        reason=reason,
+        uid=os.geteuid(),
+        folder_uid=folder.st_uid if folder else None,
+        folder_mode=folder.st_mode if folder else None,
+        mode=file.st_mode if file else None,
+    )
+
+
+def _knock(address: Address) -> tuple[SocketFault | None, str]:
+    try:
+        somebody_listens(address, "")  # a door that is crowded is a door, too
+    except DevsynthError as exc:
+        cause = exc.__cause__
+        code = cause.errno if isinstance(cause, OSError) else None
+        reason = (cause.strerror if isinstance(cause, OSError) else None) or str(exc)
+        if code == errno.ECONNREFUSED:  # Linux says so of a file that is no socket, too
+            return ("leftover" if address.path.is_socket() else "not_a_socket"), reason
+        return _FAULTS.get(code or 0, "unusable"), reason
+    return None, ""
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None
+
+
+def listener_of(path: Path) -> int | None:
+    """Return the pid of the process that listens at *path*; null where that cannot be told."""
+    if sys.platform != "linux":
+        return None
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
+        knock.setblocking(False)  # noqa: FBT003 - its only argument
+        try:
+            knock.connect(os.fspath(path))
+            told = knock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+        except OSError:
+            return None
+    pid, _uid, _gid = struct.unpack("3i", told)
+    return int(pid) or None
+
+
+def is_service_manager(pid: int) -> bool:
+    """Return whether *pid* is systemd, which listens for a daemon that it starts: spare it."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").startswith("systemd")
+    except (OSError, UnicodeDecodeError):
+        return pid == 1
+
+
+def look_at_service(environ: Mapping[str, str]) -> ServiceStatus | None:
+    """Ask the service manager of this user how the daemon's service is; null: there is none."""
+    try:
+        return manager_of(sys.platform, environ, _unused).status()
+    except DevsynthError:  # NoManager, or one that does not answer
+        return None
+
+
+def _unused(_line: str) -> None:
+    """Take a line of a log, which nobody asks for here."""
+
+
+def is_stale(environ: Mapping[str, str]) -> bool:
+    """Return whether the files of the service have changed since systemd read them."""
+    units = (SYSTEMD_SERVICE, SYSTEMD_SOCKET)
+    command = ["systemctl", "--user", "show", "--property=NeedDaemonReload", *units]
+    # After `su` it is not set, but the manager may well be there.
+    own = {"XDG_RUNTIME_DIR": str(runtime_dir(environ, os.getuid()))}
+    return "NeedDaemonReload=yes" in (output_of(command, {**environ, **own}) or "")
+
+
+def output_of(command: Sequence[str], environ: Mapping[str, str]) -> str | None:
+    """Return what *command* prints; null if it is not there, fails, or takes too long."""
+    try:
+        process = subprocess.run(  # noqa: S603 - commands of ours, without a shell
+            command,
+            env={**environ, "LC_ALL": "C.UTF-8", "SYSTEMD_PAGER": ""},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=COMMAND_S,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return process.stdout.decode(errors="replace") if process.returncode == 0 else None
+
+
+def lmstudio_port(home: Path) -> int | None:
+    """Return the port that LM Studio last used, by its own notes below *home*; null: none there.
+
+    Source: findLMStudioHome and the server's configuration in LM Studio's own command line.
+    """
+    pointer, cache = home / ".lmstudio-home-pointer", home / ".cache" / "lm-studio"
+    folder = cache if cache.is_dir() else home / ".lmstudio"
+    try:
+        if pointer.is_file():
+            folder = Path(pointer.read_text(encoding="utf-8").strip())
+        data = (folder / ".internal" / "http-server-config.json").read_bytes()
+        return msgspec.json.decode(data, type=_ServerConfig).port
+    except (OSError, ValueError):  # msgspec's errors are ValueErrors, and so is bad UTF-8
+        return None
+
+
+class _ServerConfig(msgspec.Struct):
+    port: int

@@ -1,0 +1,146 @@
+"""The settings, judged: the config file, and the environment of this shell. Pure."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from devsynthctl.doctor.trouble import Trouble, Verdict, ok
+
+INVALID_FILE = Trouble(
+    check="config",
+    says="{errors}",
+    example="FILE, line N: KEY = VALUE is not allowed: it takes ...",
+    means="The config file has a mistake, at the line that is named. A daemon that runs keeps what "
+    "was in force before; one that is started ends with status 78.",
+    remedy="devsynthctl config edit",
+)
+REFUSED_FILE = Trouble(
+    check="config",
+    says="the daemon does not take {path}: {errors}",
+    means="The file was changed while the daemon ran; what was in force before still is.",
+    remedy="devsynthctl config edit",
+)
+OTHER_FILE = Trouble(
+    check="config",
+    state="warn",
+    says="the daemon reads {theirs}, one started from this shell would read {ours}",
+    means="`DEVSYNTH_CONFIG` or `--config` differs between them.",
+    remedy="change settings with devsynthctl config, which asks the daemon",
+)
+OPEN_FILE = Trouble(
+    check="config",
+    state="warn",
+    says="{path} has llm_api_key, and other users can read it",
+    means="They can use your key.",
+    remedy="chmod 600 {path}",
+)
+INVALID_VARIABLES = Trouble(
+    check="environment",
+    says="{errors}",
+    example="DEVSYNTH_NAME = VALUE is not allowed: it takes ...",
+    means="A variable of this shell has a value that its setting does not take: a daemon started "
+    "here would end with status 78.",
+    remedy="correct the variable, or clear it with `unset`",
+)
+VARIABLES = Trouble(
+    check="environment",
+    state="warn",
+    says="{notes}",
+    example="this shell has DEVSYNTH_NAME = VALUE, which the daemon does not see",
+    means="This shell and the daemon differ. The daemon has an environment of its own: what you "
+    "export in a shell never reaches one that a service manager started.",
+    remedy="devsynthctl config set KEY VALUE reaches the daemon",
+)
+HIDDEN = Trouble(
+    check="environment",
+    state="warn",
+    says="the daemon's own variables or flags hide what the file says: {keys}",
+    means="A variable wins over the config file.",
+    remedy="take them out of what starts the daemon, and restart it: {restart}",
+)
+UNKNOWN_VARIABLES = Trouble(
+    check="environment",
+    state="warn",
+    says="{notes}",
+    example="the variable DEVSYNTH_NAME is ignored, there is no such setting",
+    means="A variable that begins like ours belongs to no setting, most likely a slip.",
+    remedy="correct its name, or clear it with `unset`",
+)
+PROXY = Trouble(
+    check="environment",
+    state="warn",
+    says="this shell has a proxy for {address}; which one the daemon has cannot be told",
+    means="Proxy variables hold for servers on other machines, and each process has its own.",
+    remedy="where no proxy is wanted: NO_PROXY={host} for the shell and for the daemon",
+)
+
+TROUBLES = (
+    *(INVALID_FILE, REFUSED_FILE, OTHER_FILE, OPEN_FILE),
+    *(INVALID_VARIABLES, UNKNOWN_VARIABLES, VARIABLES, HIDDEN, PROXY),
+)
+
+
+class ConfigSeen(Struct, frozen=True, kw_only=True):
+    """A config file as it was found.
+
+    *errors* are those of the file by itself. *daemons* is the error for which the daemon that runs
+    does not take it, if it does not. *ours* is the file that a daemon started from this shell would
+    read, where that is another one.
+    """
+
+    path: str
+    exists: bool
+    errors: Sequence[str] = ()
+    daemons: str | None = None
+    ours: str | None = None
+    is_open: bool = False
+
+
+class EnvironmentSeen(Struct, frozen=True, kw_only=True):
+    """The variables of this shell beside the daemon's settings; without a daemon by themselves.
+
+    *notes* are differences, *unknown* variables of no setting, *hidden* the settings in the file
+    that the daemon's environment hides. *proxied* is an upstream's address and host that a proxy of
+    this shell stands before.
+    """
+
+    has_daemon: bool
+    errors: Sequence[str] = ()
+    notes: Sequence[str] = ()
+    unknown: Sequence[str] = ()
+    hidden: Sequence[str] = ()
+    proxied: tuple[str, str] | None = None
+
+
+def judge_config(seen: ConfigSeen) -> Verdict:
+    """Return whether the file can be used, and is the one that a person thinks of."""
+    if seen.errors:
+        return INVALID_FILE.told(errors="\n".join(seen.errors))
+    if seen.daemons is not None:
+        return REFUSED_FILE.told(path=seen.path, errors=seen.daemons)
+    if seen.is_open:
+        return OPEN_FILE.told(path=seen.path)
+    if seen.ours is not None:
+        return OTHER_FILE.told(theirs=seen.path, ours=seen.ours)
+    return ok(f"{seen.path} {'is valid' if seen.exists else 'is not there: defaults hold'}")
+
+
+def judge_environment(seen: EnvironmentSeen, restart: str) -> Verdict:
+    """Return whether variables mean what a person at this shell thinks."""
+    if seen.errors:
+        return INVALID_VARIABLES.told(errors="\n".join(seen.errors))
+    found = []
+    if seen.notes:
+        found.append(VARIABLES.told(notes="\n".join(seen.notes)))
+    if seen.unknown:
+        found.append(UNKNOWN_VARIABLES.told(notes="\n".join(seen.unknown)))
+    if seen.hidden:
+        found.append(HIDDEN.told(keys=", ".join(seen.hidden), restart=restart))
+    if seen.proxied:
+        address, host = seen.proxied
+        found.append(PROXY.told(address=address, host=host))
+    if not found:
+        where = "this shell and the daemon agree" if seen.has_daemon else "nothing wrong in it"
+        return ok(where)
+    messages, remedies = zip(*((each.message, each.remedy or "") for each in found), strict=True)
+    return Verdict("warn", "\n".join(messages), "; ".join(remedies))
