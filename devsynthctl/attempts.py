@@ -86,6 +86,7 @@ class Attempts:
         self._again_until: float | None = None
         self._sent_at = now
         self._has_begun = False
+        self._refused_on: object = None
 
     @property
     def send_by(self) -> float | None:
@@ -110,12 +111,18 @@ class Attempts:
         # Being told of its place in the queue, say, it has not begun.
         self._has_begun = self._has_begun or isinstance(answer, Chunk | Event)
 
-    def may_repeat_after(self, error: DevsynthError) -> bool:
-        """Return whether it may be sent again when it has ended with *error*."""
+    def may_repeat_after(self, error: DevsynthError, connection: object = None) -> bool:
+        """Return whether it may be sent again now that it has ended with *error* on *connection*.
+
+        Remembers who has refused it.
+        """
         match error:
             case ConnectionLost():
-                return self._op in REPEATABLE
+                # A daemon that has refused it to shut down begins nothing any more.
+                was_refused = connection is not None and connection is self._refused_on
+                return was_refused or self._op in REPEATABLE
             case ShuttingDown():
+                self._refused_on = connection
                 return not self._has_begun and self._op not in MEANT_FOR_ONE
             case _:
                 return False

@@ -143,7 +143,7 @@ class Call:
 
     def _send_again_after(self, error: DevsynthError) -> None:
         """Send it to whoever answers at the address by then, or raise why not in the end."""
-        if not self._attempts.may_repeat_after(error):
+        if not self._attempts.may_repeat_after(error, self._inbox.session):
             raise error from None
         while self._attempts.has_time(time.monotonic()):
             time.sleep(RETRY_PAUSE_S)

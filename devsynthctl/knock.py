@@ -4,15 +4,21 @@ import errno
 import os
 import shlex
 import socket
+from contextlib import suppress
+from pathlib import Path
 
 from devsynthctl.errors import DaemonUnreachable
 from devsynthd.host.address import Address
+from devsynthd.host.service_names import LAUNCHD_LABEL, SYSTEMD_SERVICE
 from devsynthd.wire.errors import DevsynthError, Forbidden
+
+_USUAL = "devsynthd"  # the daemon at the place where everybody looks for it
+_AGENT = f"{LAUNCHD_LABEL}.plist"
 
 
 def start_command(given: str | None) -> str:
     """Return what a person starts the daemon with whose socket was *given*; null: none was."""
-    return "devsynthd" if given is None else f"devsynthd --socket {shlex.quote(given)}"
+    return _USUAL if given is None else f"devsynthd --socket {shlex.quote(given)}"
 
 
 def somebody_listens(address: Address, command: str) -> bool:
@@ -36,8 +42,18 @@ def somebody_listens(address: Address, command: str) -> bool:
     return True
 
 
+def _started_by(command: str) -> str:
+    """Return what a person types to start the daemon: where it is installed, the service."""
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config")
+    files = (config / "systemd/user" / SYSTEMD_SERVICE, Path("~/Library/LaunchAgents", _AGENT))
+    with suppress(OSError, RuntimeError):  # RuntimeError: there is no home
+        if command == _USUAL and any(file.expanduser().exists() for file in files):
+            return "devsynthctl service start"
+    return f"{command} &"
+
+
 def _unreachable(address: Address, exc: OSError, command: str) -> DevsynthError:
-    start = f"start the daemon: {command} &"
+    start = f"start the daemon: {_started_by(command)}"
     match exc.errno:
         case errno.ENOENT:
             reason, hint = f"there is no socket at {address.path}", start

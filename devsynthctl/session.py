@@ -182,7 +182,7 @@ class Inbox:
     """The replies to one request that have come and are not read yet; for one thread at a time."""
 
     def __init__(self, session: Session, request_id: object) -> None:
-        self._session, self.request_id = session, request_id
+        self.session, self.request_id = session, request_id
         self._unread = Unread()
         self._end: Callable[[], Exception] | None = None
 
@@ -210,12 +210,12 @@ class Inbox:
             Disconnected: As `Session.read`.
         """
         while True:
-            if (reply := self._session.take(self._unread)) is not None:
+            if (reply := self.session.take(self._unread)) is not None:
                 return reply
             if self._end is not None:
                 raise self._end()
             try:
-                if not self._session.read(until, self):
+                if not self.session.read(until, self):
                     return None
             except HungUp:
                 if self._end is None:
@@ -223,11 +223,11 @@ class Inbox:
 
     def send(self, body: bytes) -> None:
         """Send *body* after the request, if that is still of any use; never waits."""
-        self._session.post(body)
+        self.session.post(body)
 
     def close(self) -> None:
         """Have further replies thrown away, and end the wait of whoever reads."""
-        self._session.forget(self)
+        self.session.forget(self)
 
 
 def _bad_reply(reason: str) -> BadReply:

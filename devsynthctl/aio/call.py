@@ -152,10 +152,10 @@ class Call:
 
     async def _send_again_after(self, error: DevsynthError, attempts: Attempts) -> None:
         """Send it to whoever answers at the address by then, or raise why not in the end."""
-        if self._session:
-            self._session.forget(self.id)
-            self._session = None
-        if not attempts.may_repeat_after(error):
+        session, self._session = self._session, None
+        if session:
+            session.forget(self.id)
+        if not attempts.may_repeat_after(error, session):
             raise error from None
         while attempts.has_time(time.monotonic()):
             await asyncio.sleep(RETRY_PAUSE_S)

@@ -60,6 +60,8 @@ def log_ended(call: Call, result: AnyResult | None) -> None:
     if not logger.isEnabledFor(level) or call.client.is_own:
         return
     info, tells_all = call.info(None), logger.isEnabledFor(logging.DEBUG)
+    if info.error is not None and info.error.code == ErrorCode.SHUTTING_DOWN:
+        level = logging.DEBUG  # clients ask it many times a second, until the next daemon is there
     fields = {**call.fields, "state": info.state}
     if info.timing is not None:
         fields["total_s"] = round(info.timing.total_s, 3)

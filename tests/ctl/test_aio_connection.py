@@ -270,6 +270,22 @@ async def test_what_a_draining_daemon_refused_goes_to_the_next_one(
             assert await getattr(ctl, op)(*args[op])
 
 
+@on_loop
+async def test_what_a_draining_daemon_refused_and_then_did_not_read_goes_to_the_next_one(
+    socket_path: Path,
+) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        daemon.error(daemon.receive(), "shutting_down")
+        daemon.receive()
+        daemon.hang_up()
+        daemon.listen()
+        daemon.serve(ANSWERS)
+
+    with FakeDaemon(socket_path, script):
+        async with AsyncClient(socket_path) as ctl:
+            assert await ctl.generate("hi")
+
+
 @pytest.mark.parametrize("streams", [False, True])
 @on_loop
 async def test_what_waited_in_the_queue_of_a_daemon_that_ends_goes_to_the_next_one(

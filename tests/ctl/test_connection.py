@@ -12,6 +12,7 @@ import pytest
 from devsynthctl import Client, ConnectionLost, DaemonUnreachable, NoAnswer
 from devsynthctl.connection import Disconnected
 from devsynthctl.link import Link
+from devsynthd.host.service_names import SYSTEMD_SERVICE
 from devsynthd.wire.codec import encode
 from devsynthd.wire.errors import ConfigInvalid, Forbidden, ShuttingDown
 from devsynthd.wire.replies import Progress
@@ -75,6 +76,21 @@ def test_without_an_address_the_common_rule_holds(
     with Client() as ctl, pytest.raises(DaemonUnreachable) as caught:
         ctl.ping()
     assert caught.value.hint == "start the daemon: devsynthd &"
+
+
+def test_where_the_service_is_installed_the_hint_is_to_start_it(
+    socket_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEVSYNTH_SOCKET", str(socket_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    (tmp_path / "systemd/user").mkdir(parents=True)
+    (tmp_path / "systemd/user" / SYSTEMD_SERVICE).touch()
+    with Client() as ctl, pytest.raises(DaemonUnreachable) as caught:
+        ctl.ping()
+    assert caught.value.hint == "start the daemon: devsynthctl service start"
+    with Client(socket_path) as ctl, pytest.raises(DaemonUnreachable) as caught:
+        ctl.ping()
+    assert caught.value.hint == f"start the daemon: devsynthd --socket {socket_path} &"
 
 
 def test_an_address_that_cannot_be_is_refused() -> None:
@@ -272,6 +288,20 @@ def test_what_a_draining_daemon_refused_goes_to_the_next_one(socket_path: Path, 
             assert ctl.select("a")
         else:
             assert ctl.list()
+
+
+def test_what_a_draining_daemon_refused_and_then_did_not_read_goes_to_the_next_one(
+    socket_path: Path,
+) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        daemon.error(daemon.receive(), "shutting_down")
+        daemon.receive()
+        daemon.hang_up()
+        daemon.listen()
+        daemon.serve({"generate": completion("Yes.")})
+
+    with FakeDaemon(socket_path, script), Client(socket_path) as ctl:
+        assert ctl.generate("hi").text == "Yes."
 
 
 def test_a_stream_that_a_draining_daemon_refused_goes_to_the_next_one(socket_path: Path) -> None:

@@ -77,7 +77,7 @@ class Generation:
         answer = self._script.next_answer()
         if self._script.echo:
             said = completion.words(f"You said: {intake.last_text(body)}")
-            answer = Answer(texts=said, pause_s=answer.pause_s)
+            answer = replace(answer, texts=said)
         answer = completion.limited(answer, request, honours_suffix=self._quirks.honours_suffix)
         instance = self._instance(request.model, request.ttl_s, embeds=False)
         try:

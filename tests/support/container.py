@@ -4,21 +4,29 @@ The files are those of ``/``, with a layer in memory that takes every write. The
 in a namespace of their own: they go with the last process in it, however that ends.
 """
 
+import ctypes
 import os
 import signal
 import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from tests.support.needs import need, need_root
 
+T = TypeVar("T")
+
+CLONE_NEWNET = 0x40000000  # linux/sched.h
 BOOT_LIMIT_S = 60.0
 STOP_LIMIT_S = 30.0
 
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 PACKAGE = "apt-get install systemd-container dbus-user-session"
 
 # Sessions and their managers, but none of the services that this machine happens to have.
@@ -31,18 +39,52 @@ After=basic.target dbus.socket systemd-logind.service systemd-user-sessions.serv
 AllowIsolate=yes
 """
 
-# An empty machine-id is a new one at every boot, without the questions of a first boot.
+# An empty machine-id is a new one at every boot, without the questions of a first boot. A journal
+# on disk is split by user, so that each may read its own. In a control group of its own no other
+# container's processes are among those of its units.
 BOOT = """
 folder=$1 unit=$2; shift 2
+for tree in $(awk '$4 ~ /^rw/ && ($3 == "cgroup2" || /name=systemd/) { print $2 }' \
+    /proc/mounts); do
+  mkdir "$tree/${folder##*/}"
+  echo $$ >"$tree/${folder##*/}/cgroup.procs"
+done
 mount -t tmpfs -o mode=0755 tmpfs "$folder"
 mkdir "$folder/upper" "$folder/work" "$folder/root"
 mount -t overlay -o "lowerdir=/,upperdir=$folder/upper,workdir=$folder/work" overlay "$folder/root"
 : >"$folder/root/etc/machine-id"
 printf %s "$unit" >"$folder/root/etc/systemd/system/tests.target"
+mkdir -p "$folder/root/var/log/journal"
 exec systemd-nspawn --directory="$folder/root" --machine="ds-box-$$" --register=no \
   --keep-unit --private-network --console=pipe --notify-ready=yes "$@" \
   --boot systemd.unit=tests.target
 """
+
+
+@dataclass(frozen=True)
+class User:
+    """An ordinary user of the container; *programs* is a folder that comes first on its PATH."""
+
+    name: str
+    uid: int
+    programs: str = ""
+
+    @property
+    def home(self) -> Path:
+        """The home folder, as the container sees it."""
+        return Path("/home", self.name)
+
+    @property
+    def environ(self) -> Mapping[str, str]:
+        """The variables that a login would set."""
+        return {
+            "PATH": f"{self.programs}:{PATH}" if self.programs else PATH,
+            "HOME": str(self.home),
+            "USER": self.name,
+            "LOGNAME": self.name,
+            "LANG": "C.UTF-8",
+            "XDG_RUNTIME_DIR": f"/run/user/{self.uid}",
+        }
 
 
 class Container:
@@ -51,31 +93,92 @@ class Container:
     def __init__(self, leader: int) -> None:
         self._leader = leader
 
-    def run(self, command: list[str], limit_s: float = 15.0) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, command: Sequence[str], limit_s: float = 15.0, *, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
         """Run *command* as root in ``/``, with the address of root's own service manager."""
+        environ = {"PATH": PATH, "HOME": "/root", "LANG": "C.UTF-8"}
+        environ |= {"XDG_RUNTIME_DIR": "/run/user/0"}
+        return self._run([*self._enter(), *command], environ, limit_s, stdin)
+
+    def run_as(
+        self, user: User, command: Sequence[str], limit_s: float = 15.0, *, stdin: str | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run *command* as *user*, with the variables that a login would set."""
+        return self._run([*self._enter(user), *command], user.environ, limit_s, stdin)
+
+    @contextmanager
+    def start_as(self, user: User, command: Sequence[str]) -> Iterator["subprocess.Popen[str]"]:
+        """Start *command* as *user*, its streams in pipes; it has ended after the block."""
+        with subprocess.Popen(
+            [*self._enter(user), *command],
+            env=dict(user.environ),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
+
+    def add_user(self, name: str) -> User:
+        """Add an ordinary user, with a home folder and without a login."""
+        self.run(["useradd", "--create-home", "--user-group", name]).check_returncode()
+        return User(name, self._uid(name))
+
+    def start_user_manager(self, user: str = "root") -> None:
+        """Start the service manager of *user*, as a login does; it stays."""
+        self.run(["systemctl", "start", f"user@{self._uid(user)}.service"]).check_returncode()
+
+    def in_its_network(self, function: Callable[[], T]) -> T:
+        """Return what *function* returns; the sockets that it makes are in the container's network.
+
+        They stay there, also when another thread of this process uses them.
+        """
+
+        def call() -> T:
+            with Path("/proc", str(self._leader), "ns/net").open() as network:
+                # os.setns came with Python 3.12. It moves this thread only.
+                if ctypes.CDLL(None, use_errno=True).setns(network.fileno(), CLONE_NEWNET):
+                    raise OSError(ctypes.get_errno(), "setns")
+            return function()
+
+        with ThreadPoolExecutor(1) as apart:
+            return apart.submit(call).result()
+
+    def seen_from_here(self, path: Path) -> Path:
+        """Return where this process finds the container's *path*, which has no symlinks in it."""
+        return Path("/proc", str(self._leader), "root", path.relative_to("/"))
+
+    def let_others_reach(self, path: Path) -> None:
+        """Open the folders above *path* to every user, in the container only."""
+        above = [str(each) for each in path.parents]
+        self.run(["chmod", "o+x", *above]).check_returncode()
+
+    def _run(
+        self, command: Sequence[str], environ: Mapping[str, str], limit_s: float, stdin: str | None
+    ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            ["nsenter", "-t", str(self._leader), "-m", "-u", "-i", "-n", "-p", "-C", *command],
-            env={
-                "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-                "HOME": "/root",
-                "LANG": "C.UTF-8",
-                "XDG_RUNTIME_DIR": "/run/user/0",
-            },
-            stdin=subprocess.DEVNULL,
+            command,
+            env=environ,
+            input=stdin,
+            stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,
             text=True,
             check=False,
             timeout=limit_s,
         )
 
-    def start_user_manager(self, user: str = "root") -> None:
-        """Start the service manager of *user*, to stay without a login."""
-        uid = self.run(["id", "-u", user]).stdout.strip()
-        for command in (
-            ["loginctl", "enable-linger", user],
-            ["systemctl", "start", f"user@{uid}.service"],
-        ):
-            self.run(command).check_returncode()
+    def _uid(self, user: str) -> int:
+        return int(self.run(["id", "-u", user]).stdout)
+
+    def _enter(self, user: User | None = None) -> list[str]:
+        """Return the start of a command that runs in there, and dies with who waits for it."""
+        enter = ["nsenter", "-t", str(self._leader), "-m", "-u", "-i", "-n", "-p", "-C"]
+        become = [f"--reuid={user.uid}", f"--regid={user.uid}", "--clear-groups"] if user else []
+        return [*enter, "setpriv", "--pdeathsig=KILL", *become]
 
 
 @contextmanager
@@ -100,6 +203,7 @@ def booted_container(*folders: Path) -> Iterator[Container]:
     finally:
         console.unlink(missing_ok=True)
         folder.rmdir()
+        _remove_control_groups(folder.name)
 
 
 @contextmanager
@@ -155,3 +259,10 @@ def _power_off(machine: subprocess.Popen[bytes]) -> None:
     finally:
         machine.kill()
         machine.wait()
+
+
+def _remove_control_groups(name: str) -> None:
+    """Remove what systemd has left of the container's groups: nothing runs in them any more."""
+    for tree in (Path("/sys/fs/cgroup"), *Path("/sys/fs/cgroup").iterdir()):
+        for group, _, _ in os.walk(tree / name, topdown=False):
+            Path(group).rmdir()

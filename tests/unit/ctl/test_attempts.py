@@ -105,6 +105,13 @@ def test_what_a_draining_daemon_refused_is_sent_again(request_: Request) -> None
     assert not attempts.may_repeat_after(Cancelled("by somebody"))
 
 
+def test_what_a_draining_daemon_refused_and_then_left_unanswered_is_sent_again() -> None:
+    attempts, draining, another = begun(Generate(id=0)), object(), object()
+    assert attempts.may_repeat_after(REFUSED, draining)
+    assert attempts.may_repeat_after(lost(Path("/d.sock")), draining)
+    assert not attempts.may_repeat_after(lost(Path("/d.sock")), another)
+
+
 @pytest.mark.parametrize("part", [CHUNK, EVENT], ids=["chunk", "event"])
 def test_what_has_begun_is_not_sent_again(part: Chunk | Event) -> None:
     attempts = begun(Generate(id=0))

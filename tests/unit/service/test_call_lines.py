@@ -14,6 +14,7 @@ from devsynthd.wire.errors import (
     BadRequest,
     Cancelled,
     DevsynthError,
+    ShuttingDown,
     UpstreamError,
     UpstreamUnavailable,
 )
@@ -143,6 +144,17 @@ def test_a_failure_has_its_code_and_no_text_but_ours(
     ((level, message, fields),) = told.lines()
     assert (level, message) == ("info", text)
     assert (fields["state"], fields["error"]) == (state, str(error.code))
+
+
+def test_what_the_next_daemon_will_be_asked_is_told_at_debug_only(
+    told: Told, caplog: pytest.LogCaptureFixture
+) -> None:
+    failed(GENERATE, ShuttingDown("the daemon is shutting down"))
+    assert told.lines() == []
+
+    caplog.set_level("DEBUG", "devsynthd")
+    failed(GENERATE, ShuttingDown("the daemon is shutting down"))
+    assert [level for level, _, _ in told.lines()] == ["debug"]
 
 
 @pytest.mark.parametrize(
