@@ -182,6 +182,7 @@ class Daemon:
             self._notifier.stopping(self._grace_s + CLEAN_UP_S)
             self._draining = reception
             await reception.drain(self._grace_s, router.flushed)
+            await router.fall_silent()
         finally:
             for task in background:
                 task.cancel()

@@ -24,6 +24,7 @@ MIN_RETRY_S, MAX_RETRY_S = 0.002, 0.05
 LONG_S, LONG_RETRY_S = 5.0, 1.0  # a reader may be suspended for hours: no reason to wake up often
 STALL_S = 30.0
 LINGER_MS = 1000
+SILENCE_S, SILENCE_LIMIT_S = 0.05, 0.5
 
 
 class Listener(Protocol):
@@ -56,7 +57,7 @@ class Router:
         self._peers: dict[bytes, Peer] = {}
         self._by_fd: dict[int, Peer] = {}
         self._connected: set[int] = set()  # descriptors
-        self._clients = 0
+        self._clients = self._heard = 0
         self._slow: set[Peer] = set()
         self._stalled: set[Peer] = set()  # those that have not read for so long that it was logged
         self._all_sent = asyncio.Event()
@@ -124,6 +125,17 @@ class Router:
         self._look_if_all_sent()
         await self._all_sent.wait()
 
+    async def fall_silent(self) -> None:
+        """Go on reading until nothing has come for a moment: who just spoke is to get an answer.
+
+        Unbinding first would keep newcomers out, and end the connections that there are.
+        """
+        give_up_at = self._loop.time() + SILENCE_LIMIT_S
+        heard = -1
+        while heard != self._heard and self._loop.time() < give_up_at:
+            heard = self._heard
+            await asyncio.sleep(SILENCE_S)
+
     def close(self) -> None:
         """Close the socket; replies under way have a second to leave. Idempotent."""
         if self._socket.closed:
@@ -152,6 +164,7 @@ class Router:
             # Whoever left before this was sent must be known to have left: descriptors and
             # identities are used again.
             self._read_monitor()
+            self._heard += 1
             peer = self._peer(parts[0].bytes, parts[-1])
             if peer is not None:
                 self._listener.received(peer, [part.bytes for part in parts[1:]])

@@ -16,6 +16,7 @@ from tests.transport.listening import (
     client_process,
     greeting,
     listening,
+    routing,
 )
 
 
@@ -228,5 +229,33 @@ def test_closing_twice_is_closing_once_and_replies_still_leave(short_dir: Path) 
                 peer.send([b"goodbye"])
             peer.send([b"into the void"])
             assert await socket.recv() == b"goodbye"
+
+    asyncio.run(scenario())
+
+
+def test_who_speaks_at_the_end_is_still_heard(short_dir: Path) -> None:
+    path = short_dir / "s"
+
+    async def scenario() -> None:
+        recorder = Recorder()
+        with routing(recorder, path) as router, client(path) as socket:
+            await greeting(recorder, socket)
+            await socket.send(b"one more")
+            await router.fall_silent()
+            assert recorder.messages.get_nowait()[1] == [b"one more"]
+
+    asyncio.run(scenario())
+
+
+def test_who_speaks_on_and_on_does_not_keep_it_from_ending(short_dir: Path) -> None:
+    path = short_dir / "s"
+
+    async def scenario() -> None:
+        recorder = Recorder()
+        with routing(recorder, path) as router, client(path) as socket:
+            silent = asyncio.create_task(router.fall_silent())
+            while not silent.done():
+                await socket.send(b"more")
+                await recorder.messages.get()
 
     asyncio.run(scenario())
