@@ -8,7 +8,7 @@ ARGS =
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
 
-.PHONY: help demo test lint types format clean
+.PHONY: help demo test lint types format bench plots clean
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of"
@@ -34,6 +34,12 @@ format: $(VENV)/.dev ## mend what ruff can mend
 	@$(RUN) ruff check --fix .
 	@$(RUN) ruff format .
 
+bench: $(VENV)/.dev ## measure the budgets beside their references; ARGS name rows, or --growth
+	@$(RUN) tests.bench $(ARGS)
+
+plots: $(VENV)/.bench ## measure, and draw the plots of the README
+	@$(RUN) tests.bench.plots
+
 clean: ## remove everything that the other targets made
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find devsynthd devsynthctl tests -name __pycache__ -prune -exec rm -rf {} +
@@ -55,4 +61,9 @@ $(VENV)/.embedded: $(VENV)/.made pyproject.toml
 $(VENV)/.dev: $(VENV)/.embedded pyproject.toml
 	@echo "== Installing the tools for the tests: downloads 32 MB"
 	@$(RUN) pip install --editable '.[dev,embedded]'
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.dev pyproject.toml
+	@echo "== Installing matplotlib: downloads 40 MB"
+	@$(RUN) pip install --editable '.[bench]'
 	@touch $@

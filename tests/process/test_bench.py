@@ -71,6 +71,7 @@ def test_what_slows_programs_down_is_left_out() -> None:
     assert environ == {"PATH": "/bin"}
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 @pytest.mark.timeout(LIMIT_S)
 def test_a_row_can_be_chosen_and_its_verdict_is_the_exit_status() -> None:
     command = [sys.executable, "-m", "tests.bench", "pipelined", "memory", "--json"]
