@@ -12,6 +12,7 @@ from devsynthd.wire.errors import (
     Cancelled,
     DeadlineExceeded,
     DevsynthError,
+    ErrorCode,
     Incomplete,
     Internal,
 )
@@ -112,7 +113,7 @@ class Call:
         self._seq = 0
         self._reason: DevsynthError | None = None
         self._timing: Timing | None = None  # of a completion
-        self._failure: Failure | None = None
+        self.error: ErrorInfo | None = None
         self._ended = asyncio.Event()
 
     @property
@@ -209,7 +210,7 @@ class Call:
             self.answered, self.state = True, state
             self.client.send(message)
             if isinstance(reply, Error):
-                self._failure = _failure(reply.error)
+                self.error = reply.error
             self.changed()
         self._ended.set()
 
@@ -248,7 +249,7 @@ class Call:
             state=self.state,
             position=position,
             timing=self._timing or self.ledger.timing(self.clock()),
-            error=self._failure,
+            error=_failure(self.error) if self.error else None,
         )
 
 
@@ -264,7 +265,15 @@ def error_info(error: DevsynthError) -> ErrorInfo:
 
 
 def _failure(error: ErrorInfo) -> Failure:
-    """Return *error* as others may see it: an answer that breaks ``schema`` is quoted in it."""
+    """Return *error* as others may see it: without what the server or the model has written.
+
+    Servers quote the prompt that they do not like.
+    """
+    message, written = error.message, error.details.get("message")
     if "path" in error.details:
-        return Failure(error.code, "the answer does not satisfy `schema`")
-    return Failure(error.code, error.message)
+        message = "the answer does not satisfy `schema`"
+    elif error.code == ErrorCode.INCOMPLETE:
+        message = f"the answer broke off: {error.details.get('cause')}"
+    elif isinstance(written, str) and written:
+        message = message.partition(written)[0].rstrip(": ")
+    return Failure(error.code, message)

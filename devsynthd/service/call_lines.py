@@ -28,22 +28,8 @@ _WORTH_A_LINE: frozenset[type[Request]] = frozenset(
 )
 """What changes something, or costs something. The others come by the thousand."""
 
-_IN_OUR_WORDS = frozenset(
-    {
-        ErrorCode.MODEL_NOT_FOUND,
-        ErrorCode.NO_MODEL,
-        ErrorCode.UPSTREAM_UNAVAILABLE,
-        ErrorCode.UPSTREAM_TIMEOUT,
-        ErrorCode.UPSTREAM_AUTH,
-        ErrorCode.QUEUE_FULL,
-        ErrorCode.SHUTTING_DOWN,
-        ErrorCode.DEADLINE_EXCEEDED,
-        ErrorCode.CANCELLED,
-        ErrorCode.CONFIG_INVALID,
-        ErrorCode.NOT_SUPPORTED,
-    }
-)
-"""Errors whose text has nothing of a prompt or an answer in it. Others may quote the upstream."""
+_MAY_QUOTE = frozenset({ErrorCode.BAD_REQUEST, ErrorCode.INTERNAL})
+"""Errors whose text may have something of the request in it."""
 
 
 def log_begun(call: Call) -> None:
@@ -59,7 +45,7 @@ def log_ended(call: Call, result: AnyResult | None) -> None:
     level = logging.INFO if type(call.request) in _WORTH_A_LINE else logging.DEBUG
     if not logger.isEnabledFor(level) or call.client.is_own:
         return
-    info, tells_all = call.info(None), logger.isEnabledFor(logging.DEBUG)
+    info = call.info(None)
     if info.error is not None and info.error.code == ErrorCode.SHUTTING_DOWN:
         level = logging.DEBUG  # clients ask it many times a second, until the next daemon is there
     fields = {**call.fields, "state": info.state}
@@ -69,10 +55,14 @@ def log_ended(call: Call, result: AnyResult | None) -> None:
         fields["tokens"] = tokens
     if info.error is not None:
         fields["error"] = str(info.error.code)
-    logger.log(level, "%s", ending(info, tells_all=tells_all), extra={"fields": fields})
-    if tells_all and call.text:
-        fields = {**call.fields, "answer": Excerpt("".join(call.text))}
-        logger.debug("an answer", extra={"fields": fields})
+    logger.log(level, "%s", ending(info), extra={"fields": fields})
+    if logger.isEnabledFor(logging.DEBUG):
+        if call.text:
+            fields = {**call.fields, "answer": Excerpt("".join(call.text))}
+            logger.debug("an answer", extra={"fields": fields})
+        if call.error is not None:
+            fields = {**call.fields, "error": Excerpt(call.error.message)}
+            logger.debug("an error", extra={"fields": fields})
 
 
 def log_refused(client: Client, error: DevsynthError) -> None:
@@ -82,10 +72,10 @@ def log_refused(client: Client, error: DevsynthError) -> None:
         logger.debug("a request was refused: %s", error, extra={"fields": fields})
 
 
-def ending(info: RequestInfo, *, tells_all: bool) -> str:
-    """Return how a request ended, for people; without *tells_all* no word of prompt or answer."""
+def ending(info: RequestInfo) -> str:
+    """Return how a request ended, for people, without a word of its prompt or answer."""
     how = f"{info.op} {info.state}"
-    if info.error is None or not (tells_all or info.error.code in _IN_OUR_WORDS):
+    if info.error is None or info.error.code in _MAY_QUOTE:
         return how
     return f"{how}: {info.error.message}"
 

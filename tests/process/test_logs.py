@@ -50,7 +50,7 @@ def test_each_generation_ends_with_one_line(
     told = [each for each in events_of(daemon.log()) if "request" in each.get("fields", {})]
     assert [each["message"] for each in told] == [
         "generate done",
-        "generate failed",
+        f"generate failed: {upstream.url} answered with an error",
         "shutdown done",
     ]
     done, failed = told[0]["fields"], told[1]["fields"]

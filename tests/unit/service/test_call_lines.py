@@ -14,6 +14,7 @@ from devsynthd.wire.errors import (
     BadRequest,
     Cancelled,
     DevsynthError,
+    Incomplete,
     ShuttingDown,
     UpstreamError,
     UpstreamUnavailable,
@@ -132,7 +133,16 @@ def test_vectors_have_the_tokens_of_their_texts(told: Told) -> None:
     [
         (UpstreamUnavailable("x: refused"), "generate failed: x: refused", "failed"),
         (Cancelled("the client left"), "generate cancelled: the client left", "cancelled"),
-        (UpstreamError("it says: the prompt"), "generate failed", "failed"),
+        (
+            UpstreamError("it says: Bad: the prompt", details={"message": "Bad: the prompt"}),
+            "generate failed: it says",
+            "failed",
+        ),
+        (
+            Incomplete("the answer broke off: Bad: the prompt", details={"cause": "no_model"}),
+            "generate failed: the answer broke off: no_model",
+            "failed",
+        ),
         (BadRequest("no such: the prompt"), "generate failed", "failed"),
     ],
 )
@@ -154,7 +164,7 @@ def test_what_the_next_daemon_will_be_asked_is_told_at_debug_only(
 
     caplog.set_level("DEBUG", "devsynthd")
     failed(GENERATE, ShuttingDown("the daemon is shutting down"))
-    assert [level for level, _, _ in told.lines()] == ["debug"]
+    assert [level for level, _, _ in told.lines()] == ["debug", "debug"]
 
 
 @pytest.mark.parametrize(
@@ -255,6 +265,9 @@ def test_at_debug_prompt_and_answer_begin(
 
 def test_a_failure_at_debug_tells_all(told: Told, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG, "devsynthd")
-    failed(GENERATE, UpstreamError("it says: what it says"))
+    failed(GENERATE, UpstreamError("it says: no prompt", details={"message": "no prompt"}))
 
-    assert told.lines()[0][1] == "generate failed: it says: what it says"
+    ended, told_all = told.lines()
+    assert ended[:2] == ("info", "generate failed: it says")
+    assert told_all[:2] == ("debug", "an error")
+    assert told_all[2]["error"] == "it says: no prompt"
