@@ -5,12 +5,13 @@ import logging
 import os
 import signal
 import sys
+from contextlib import suppress
 
 import click
 
 from devsynthd import __version__
 from devsynthd.daemon import Daemon
-from devsynthd.host.activation import inherited_socket, turn_away
+from devsynthd.host.activation import Inherited, inherited_socket, turn_away
 from devsynthd.host.limits import keep_little_free_memory, raise_descriptor_limit
 from devsynthd.host.logs import setup_logging
 from devsynthd.host.notify import Notifier
@@ -50,10 +51,8 @@ def command(
         inherited = inherited_socket({} if check else os.environ)
         plan = make_plan(config, socket, flags, os.environ, inherited)
     except ConfigInvalid as exc:
+        _refuse(exc, notifier, inherited)
         _complain(str(exc), exc.hint)
-        notifier.status(str(exc))
-        if inherited is not None:
-            turn_away(inherited)
         sys.exit(EXIT_CONFIG)
     if check:
         there = "" if plan.prepared.loaded.exists else " does not exist: the defaults hold"
@@ -61,10 +60,17 @@ def command(
         for warning in plan.prepared.warnings:
             _complain(f"warning: {warning}")
         return
-    sys.exit(_run(plan, notifier))
+    sys.exit(_run(plan, notifier, inherited))
 
 
-def _run(plan: Plan, notifier: Notifier) -> int:
+def _refuse(why: Exception, notifier: Notifier, inherited: Inherited | None) -> None:
+    """Tell the service manager why nobody is served, and hang up on who waits."""
+    notifier.status(str(why))
+    if inherited is not None:
+        turn_away(inherited)
+
+
+def _run(plan: Plan, notifier: Notifier, inherited: Inherited | None) -> int:
     """Run the daemon to its end; return the exit status."""
     settings, redaction = plan.prepared.loaded.settings, Redaction()
     redaction.learn(settings.llm_api_key)
@@ -76,8 +82,8 @@ def _run(plan: Plan, notifier: Notifier) -> int:
     try:
         asyncio.run(_until_signalled(plan, notifier, redaction))
     except ClaimRefused as exc:
+        _refuse(exc, notifier, inherited)
         _complain(str(exc))
-        notifier.status(str(exc))
         return EXIT_FAILED
     except SocketLost as exc:  # logged when it was noticed
         notifier.status(str(exc))
@@ -138,7 +144,8 @@ def _is_on_terminal() -> bool:
 
 def _complain(message: str, hint: str | None = None) -> None:
     """Tell the person at the terminal, or the log of the service manager."""
-    for line in message.splitlines():
-        click.echo(f"devsynthd: {line}", err=True)
-    if hint:
-        click.echo(f"hint: {hint}", err=True)
+    with suppress(OSError):  # the status says it too, and must not become another one
+        for line in message.splitlines():
+            click.echo(f"devsynthd: {line}", err=True)
+        if hint:
+            click.echo(f"hint: {hint}", err=True)

@@ -116,12 +116,12 @@ def make_plan(
     """
     few_files = check_descriptor_limit()
     path, cache, homeless = _places(config, environ)
-    address = _address(socket, environ, inherited)
+    address, listen_fd, deaf = _where(socket, environ, inherited)
     source = ConfigSource(
         path=path,
         flags=given_by_flags(flags),
         environment=given_by_environment(environ),
-        lacks=tuple(each for each in (few_files, homeless) if each),
+        lacks=tuple(each for each in (few_files, homeless, deaf) if each),
     )
     file = source.read()
     return Plan(
@@ -129,7 +129,7 @@ def make_plan(
         file=file,
         prepared=source.prepare(file),
         address=address,
-        listen_fd=None if inherited is None else inherited.fd,
+        listen_fd=listen_fd,
         cache_dir=cache,
     )
 
@@ -158,12 +158,18 @@ def _places(config: str | None, environ: Mapping[str, str]) -> tuple[Path, Path 
     return path, cache, f"this user has no home directory: {' and '.join(lacks)}; set HOME"
 
 
-def _address(
+def _where(
     socket: str | None, environ: Mapping[str, str], inherited: Inherited | None
-) -> Address:
-    """Return where to listen: where the service manager does, if it does."""
+) -> tuple[Address, int | None, str | None]:
+    """Return where to listen, on which descriptor, and a warning if that is of no use.
+
+    Where the service manager listens, if it does, and on its socket if anybody can find that.
+
+    Raises:
+        ConfigInvalid: The manager listens elsewhere than the daemon is told to.
+    """
     if inherited is None:
-        return socket_address(socket, environ)
+        return socket_address(socket, environ), None, None
     there = socket_address(str(inherited.path), environ)
     if socket is not None or environ.get("DEVSYNTH_SOCKET"):
         told = socket_address(socket, environ)
@@ -173,4 +179,10 @@ def _address(
                 f"listen on {named(told.path)}",
                 hint="ListenStream= of devsynthd.socket must be the same path",
             )
-    return there
+    if there.path.is_socket():
+        return there, inherited.fd, None
+    deaf = (
+        f"{named(there.path)}, which the service manager listens on, was removed: it is made anew; "
+        "`systemctl --user restart devsynthd.socket` has the manager listen again"
+    )
+    return there, None, deaf

@@ -11,11 +11,11 @@ from devsynthd.wire.text import named
 
 logger = logging.getLogger(__name__)
 
-SEND_LIMIT_S = 1.0
-
 
 class Notifier:
     """Tells the service manager how the daemon does. Without one it tells nobody.
+
+    It never waits: what finds no room in the manager's queue is told with the next word.
 
     Args:
         environ: Where ``NOTIFY_SOCKET``, ``WATCHDOG_USEC`` and ``WATCHDOG_PID`` are looked up.
@@ -33,12 +33,20 @@ class Notifier:
             self._address = f"\0{self._address[1:]}"
         self._clock = clock
         self._status = ""
-        self._is_deaf = False
+        self._is_ready = self._is_stopping = self._is_deaf = False
+        self._owed: dict[str, str] = {}  # by kind, since only the last word of each counts
         self.watchdog_s = _watchdog_s(environ) if self._address else None
+
+    @property
+    def owes(self) -> bool:
+        """Whether the manager had no room for something."""
+        return bool(self._owed)
 
     def ready(self) -> None:
         """Say that the socket answers."""
-        self._tell("READY=1")
+        self._is_ready = True
+        if not self._is_stopping:
+            self._tell("READY=1")
 
     def status(self, text: str) -> None:
         """Say in one line, for people, how the daemon does; nothing if that was said last."""
@@ -48,15 +56,22 @@ class Notifier:
 
     @contextmanager
     def reloading(self) -> Iterator[None]:
-        """Say that the settings are read anew, and at the end of the block that they have been."""
-        self._tell(f"RELOADING=1\nMONOTONIC_USEC={int(self._clock() * 1e6)}")
+        """Say that the settings are read anew, and at the end of the block that they have been.
+
+        Nothing is said while it starts or stops: that it is ready would be wrong then.
+        """
+        is_told = self._is_ready and not self._is_stopping
+        if is_told:
+            self._tell(f"RELOADING=1\nMONOTONIC_USEC={int(self._clock() * 1e6)}")
         try:
             yield
         finally:
-            self.ready()
+            if is_told:
+                self.ready()
 
     def stopping(self, within_s: float) -> None:
         """Say that the daemon ends, *within_s* seconds from now."""
+        self._is_stopping = True
         self._tell(f"STOPPING=1\nEXTEND_TIMEOUT_USEC={int(within_s * 1e6)}")
 
     def alive(self) -> None:
@@ -66,12 +81,21 @@ class Notifier:
     def _tell(self, state: str) -> None:
         if not self._address:
             return
+        kind = state.partition("=")[0]
+        self._owed.pop(kind, None)
+        self._owed[kind] = state
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to:
-                to.settimeout(SEND_LIMIT_S)
-                to.sendto(state.encode(), self._address)
+                to.setblocking(False)  # noqa: FBT003 - its only argument
+                while self._owed:
+                    kind, state = next(iter(self._owed.items()))
+                    to.sendto(state.encode(), self._address)
+                    del self._owed[kind]
+        except BlockingIOError:
+            pass
         except OSError as exc:
-            if not self._is_deaf:  # it restarts, or its queue is full: said once
+            self._owed.clear()
+            if not self._is_deaf:  # said once
                 logger.warning("the service manager cannot be told %s: %s", state, exc)
             self._is_deaf = True
         else:

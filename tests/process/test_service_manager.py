@@ -3,13 +3,15 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import zmq
 
 from devsynthctl import Client
 from tests.process.conftest import Run, asks
-from tests.support.daemon import DaemonProcess, daemon_process
+from tests.support.daemon import DaemonProcess, daemon_process, environ_of
 from tests.support.service_manager import listening_for_a_daemon, service_manager
 from tests.support.upstream_replies import silence
 from tests.support.upstream_server import UpstreamServer
@@ -97,6 +99,53 @@ def test_a_stolen_socket_ends_it_with_an_error(short_dir: Path, upstream: Upstre
             assert "clients no longer reach this daemon: another process answers" in daemon.log()
             assert daemon.socket.is_socket(), "the socket file is the thief's now"
         assert "another process answers" in manager.wait_for("STATUS=another")
+
+
+def test_it_is_not_ready_where_another_process_answers(
+    short_dir: Path, upstream: UpstreamServer
+) -> None:
+    path = short_dir / "s.sock"
+    with (
+        service_manager(short_dir) as manager,
+        listening_for_a_daemon(path) as listener,
+        zmq.Context() as context,
+        context.socket(zmq.ROUTER) as thief,
+    ):
+        path.unlink()
+        thief.linger = 0
+        thief.bind(f"ipc://{path}")
+        daemon = DaemonProcess(
+            short_dir, environ={**asks(upstream), **manager.environ}, listener=listener
+        )
+        thief.send_multipart(thief.recv_multipart())  # an echo, as no daemon has it
+        assert daemon.wait() == 1
+        daemon.close()
+        assert "another process answers" in manager.wait_for("STATUS=another")
+        assert "READY=1" not in manager.heard
+
+
+def test_a_socket_file_that_was_removed_is_made_anew(
+    short_dir: Path, upstream: UpstreamServer
+) -> None:
+    path = short_dir / "s.sock"
+    with listening_for_a_daemon(path) as listener:
+        path.unlink()
+        with daemon_process(short_dir, environ=asks(upstream), listener=listener) as daemon:
+            assert daemon.ctl("models", "-q").stdout == "m\n"
+            assert "s.sock, which the service manager listens on, was removed" in daemon.log()
+
+
+def test_an_invalid_config_is_78_also_where_it_cannot_be_told(short_dir: Path) -> None:
+    (short_dir / "config.toml").write_text("[llm]\nmax_tokens = many\n")
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "devsynthd"],
+            env=environ_of(short_dir),
+            stderr=full,
+            timeout=15,
+            check=False,
+        )
+    assert done.returncode == 78
 
 
 def test_an_inherited_socket_is_served_and_outlives_it(

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import select
 import socket
 import sys
 from collections.abc import Iterator
@@ -30,6 +31,10 @@ class Manager:
         said = self._hears.recv(4096).decode()
         self.heard.append(said)
         return said
+
+    def has_news(self) -> bool:
+        """Return whether something was told that has not been taken."""
+        return bool(select.select([self._hears], [], [], 0)[0])
 
     def wait_for(self, start: str) -> str:
         """Return the first thing told from now on that starts with *start*."""

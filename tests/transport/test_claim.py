@@ -296,3 +296,20 @@ def test_a_socket_that_somebody_else_put_there_meanwhile_stays(path: Path) -> No
 
     asyncio.run(scenario())
     assert path.is_socket()
+
+
+def test_the_lock_goes_after_the_socket_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = Claim(path)
+    with socket.socket(socket.AF_UNIX) as ours:
+        ours.bind(str(path))
+        claim.bound()
+        there_when_unlocked = []
+        close = os.close
+
+        def closing(fd: int) -> None:
+            there_when_unlocked.append(path.exists())
+            close(fd)
+
+        monkeypatch.setattr(os, "close", closing)
+        claim.release()
+    assert there_when_unlocked == [False]

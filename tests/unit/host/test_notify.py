@@ -22,10 +22,15 @@ def test_without_a_manager_nobody_is_told() -> None:
 def test_each_state_is_one_message(short_dir: Path) -> None:
     with service_manager(short_dir) as manager:
         notifier = Notifier(manager.environ, clock=lambda: 12.5)
+        with notifier.reloading():
+            pass
         notifier.ready()
         with notifier.reloading():
             notifier.alive()
         notifier.stopping(25.0)
+        with notifier.reloading():
+            pass
+        notifier.ready()
 
         assert [manager.next() for _ in range(5)] == [
             "READY=1",
@@ -34,6 +39,7 @@ def test_each_state_is_one_message(short_dir: Path) -> None:
             "READY=1",
             "STOPPING=1\nEXTEND_TIMEOUT_USEC=25000000",
         ]
+        assert not manager.has_news(), "it is not ready before it is, and not after it stops"
 
 
 def test_a_status_is_one_line_and_told_once(short_dir: Path) -> None:
@@ -53,6 +59,27 @@ def test_an_abstract_address_is_understood() -> None:
         hears.bind(f"\0{name}")
         Notifier({"NOTIFY_SOCKET": f"@{name}"}).ready()
         assert hears.recv(100) == b"READY=1"
+
+
+def test_a_manager_that_does_not_read_gets_the_last_word_of_each_kind_later(
+    short_dir: Path,
+) -> None:
+    with service_manager(short_dir) as manager:
+        notifier = Notifier(manager.environ)
+        told = 0
+        while not notifier.owes:
+            notifier.status(f"{told}")
+            told += 1
+        notifier.ready()
+        for more in range(told, told + 5):
+            notifier.status(f"{more}")
+        for expected in range(told - 1):
+            assert manager.next() == f"STATUS={expected}"
+
+        notifier.alive()
+
+        assert [manager.next() for _ in range(3)] == ["READY=1", f"STATUS={more}", "WATCHDOG=1"]
+        assert not notifier.owes
 
 
 def test_a_manager_that_is_gone_is_logged_once(
