@@ -182,10 +182,11 @@ class Container:
 
 
 @contextmanager
-def booted_container(*folders: Path) -> Iterator[Container]:
+def booted_container(*folders: Path, at: Mapping[Path, Path] | None = None) -> Iterator[Container]:
     """Boot, hand out, and power off a container that sees *folders* read-only at their own paths.
 
-    Folders of the root file system are there anyway, but for those under ``/tmp`` and ``/run``.
+    *at* has folders that it sees elsewhere: theirs here, and theirs there. Folders of the root file
+    system are there anyway, but for those under ``/tmp`` and ``/run``.
     Takes about three seconds to boot; has a network of its own, with nothing but loopback.
     """
     need_root()
@@ -195,7 +196,8 @@ def booted_container(*folders: Path) -> Iterator[Container]:
     console = folder.with_suffix(".log")
     try:
         with _notify_socket(folder.with_suffix(".sock")) as notify:
-            machine = _start(folder, folders, notify, console)
+            places = {**{path: path for path in folders}, **(at or {})}
+            machine = _start(folder, places, notify, console)
             try:
                 yield Container(_leader_when_ready(notify, machine, console))
             finally:
@@ -217,9 +219,9 @@ def _notify_socket(path: Path) -> Iterator[socket.socket]:
 
 
 def _start(
-    folder: Path, shared: tuple[Path, ...], notify: socket.socket, console: Path
+    folder: Path, places: Mapping[Path, Path], notify: socket.socket, console: Path
 ) -> subprocess.Popen[bytes]:
-    binds = [f"--bind-ro={path}" for path in shared]
+    binds = [f"--bind-ro={here}:{there}" for here, there in places.items()]
     # It goes also when the tests are killed.
     apart = ["setpriv", "--pdeathsig", "TERM", "unshare", "--mount"]
     with console.open("wb") as output:

@@ -15,6 +15,7 @@ from tests.support.needs import need_package
 CHECKOUT = Path(__file__).parents[2]
 BUILD_LIMIT_S = 60.0
 INSTALL_LIMIT_S = 60.0
+PACKAGES = Path("/opt/packages")
 
 
 def build_wheel(folder: Path) -> Path:
@@ -84,14 +85,14 @@ def installed_for_user(wheel: Path, *folders: Path, name: str = "tester") -> Ite
     """Boot a container that sees *folders* too, and install *wheel* for a user *name*.
 
     The user has a virtual environment in ``~/devsynth`` whose programs are on the PATH, and a
-    running service manager. What the wheel depends on is this interpreter's own, seen read-only.
+    running service manager. What the wheel depends on is this interpreter's own, seen read-only,
+    and not below ``/tmp``: the service has one of its own.
     """
     python = Path(os.path.realpath(sys.executable))
-    packages = Path(sysconfig.get_path("purelib"))
-    seen = (Path(sys.base_prefix), packages, wheel.parent, *folders)
+    seen = (Path(sys.base_prefix), wheel.parent, *folders)
     # Where it is the system's own, the container has it anyway, and must be able to write there.
     bound = [each for each in seen if each not in (Path("/usr"), Path("/usr/local"))]
-    with booted_container(*bound) as box:
+    with booted_container(*bound, at={Path(sysconfig.get_path("purelib")): PACKAGES}) as box:
         user = box.add_user(name)
         for each in seen:
             box.let_others_reach(each)
@@ -100,7 +101,7 @@ def installed_for_user(wheel: Path, *folders: Path, name: str = "tester") -> Ite
         installed = Installed(box, replace(user, programs=f"{venv}/bin"))
         installed.told(str(python), "-m", "venv", "--without-pip", str(venv))
         link = Path(sysconfig.get_path("purelib", vars={"base": str(venv)}), "dependencies.pth")
-        installed.write(link, f"{packages}\n")
+        installed.write(link, f"{PACKAGES}\n")
         # pip would find the checkout itself among the dependencies, and take that for installed.
         install = ("pip", "install", "--no-index", "--no-deps", "--ignore-installed", "--quiet")
         installed.told(f"{venv}/bin/python", "-m", *install, str(wheel), limit_s=INSTALL_LIMIT_S)
