@@ -10,7 +10,7 @@ def summary(source: Source, models: Sequence[Model] | None, selection: Selection
 
     It has no times in it, so that it changes only with what it tells.
     """
-    return f"{_upstream(source, models)}; {_answers(selection)}"
+    return f"{_upstream(source, models)}; {_answers(source, selection)}"
 
 
 def _upstream(source: Source, models: Sequence[Model] | None) -> str:
@@ -36,7 +36,8 @@ def _count(models: int) -> str:
     return f"{models} model" if models == 1 else f"{models} models"
 
 
-def _answers(selection: Selection) -> str:
-    if selection.model is None or selection.available is False:
-        return f"no model answers: {selection.reason}"
-    return f"{selection.model} answers"
+def _answers(source: Source, selection: Selection) -> str:
+    if selection.model is not None and selection.available is not False:
+        return f"{selection.model} answers"
+    is_why = source.error is not None and not source.reachable
+    return "no model answers" if is_why else f"no model answers: {selection.reason}"

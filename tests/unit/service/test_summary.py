@@ -51,10 +51,7 @@ def source(**other: Any) -> Source:  # noqa: ANN401 - any field
         ),
         (
             (source(reachable=False, error=REFUSED), MODELS, NONE_YET),
-            (
-                "LM Studio: cannot reach it: connection refused; "
-                "no model answers: nothing could be listed"
-            ),
+            "LM Studio: cannot reach it: connection refused; no model answers",
         ),
         (
             (source(error=REFUSED), MODELS, BY_ITSELF),
