@@ -3,6 +3,7 @@
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from msgspec import Struct
 from devsynthd.wire.errors import ConfigInvalid
 
 FIRST_FD = 3  # SD_LISTEN_FDS_START
+TURN_AWAY_S = 3.0
 
 
 class Inherited(Struct, frozen=True):
@@ -54,17 +56,21 @@ def inherited_socket(environ: Mapping[str, str], first_fd: int = FIRST_FD) -> In
         given.detach()  # whoever listens on it closes it
 
 
-def turn_away(inherited: Inherited) -> None:
+def turn_away(inherited: Inherited, for_s: float = TURN_AWAY_S) -> None:
     """Close the connections that wait at a socket which nobody will serve in this run.
 
-    As long as any waits, the service manager would start the daemon again at once.
+    As long as any waits, the service manager would start the daemon again at once. If one does,
+    those that come in the next *for_s* seconds are closed too: clients ask again and again.
     """
-    with contextlib.suppress(OSError):
-        waiting = socket.socket(fileno=os.dup(inherited.fd))
-        with waiting:
-            waiting.setblocking(False)  # noqa: FBT003 - its only argument
-            while True:
-                waiting.accept()[0].close()
+    with contextlib.suppress(OSError):  # TimeoutError, for one: nobody waits any more
+        door = socket.socket(fileno=os.dup(inherited.fd))
+        with door:
+            door.settimeout(0)
+            door.accept()[0].close()
+            until = time.monotonic() + for_s
+            while (left_s := until - time.monotonic()) > 0:
+                door.settimeout(left_s)
+                door.accept()[0].close()
 
 
 def _useless(reason: str) -> ConfigInvalid:

@@ -2,6 +2,8 @@
 
 import os
 import socket
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,11 +86,32 @@ def test_one_without_a_path_is_refused() -> None:
 def test_who_waits_at_a_socket_that_will_not_be_served_is_hung_up_on(
     listener: socket.socket, short_dir: Path
 ) -> None:
+    path = str(short_dir / "s")
     with socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as second:
-        first.connect(str(short_dir / "s"))
-        second.connect(str(short_dir / "s"))
+        first.connect(path)
+        second.connect(path)
 
-        turn_away(Inherited(listener.fileno(), short_dir / "s"))
+        turn_away(Inherited(listener.fileno(), short_dir / "s"), for_s=0.1)
 
         assert (first.recv(1), second.recv(1)) == (b"", b"")
-    assert listener.getblocking(), "it is as it was"
+
+
+def test_who_comes_in_the_next_seconds_is_hung_up_on_too(
+    listener: socket.socket, short_dir: Path
+) -> None:
+    path = str(short_dir / "s")
+    with socket.socket(socket.AF_UNIX) as first, socket.socket(socket.AF_UNIX) as second:
+        first.connect(path)
+        inherited = Inherited(listener.fileno(), short_dir / "s")
+        turning = threading.Thread(target=turn_away, args=(inherited, 1.0))
+        turning.start()
+        assert first.recv(1) == b""
+        second.connect(path)
+        assert second.recv(1) == b""
+        turning.join()
+
+
+def test_where_nobody_waits_nothing_is_waited_for(listener: socket.socket, short_dir: Path) -> None:
+    begun = time.monotonic()
+    turn_away(Inherited(listener.fileno(), short_dir / "s"), for_s=10.0)
+    assert time.monotonic() - begun < 5.0
