@@ -1,7 +1,9 @@
 """``service``: the daemon under systemd or launchd."""
 
 import os
+import shlex
 import sys
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -25,10 +27,13 @@ from devsynthctl.service.managers import Manager, manager_of
 from devsynthctl.service.programs import Programs
 from devsynthctl.service.reports import ServiceStatus
 from devsynthctl.service.runner import Runner
-from devsynthctl.service.wish import Wish
+from devsynthctl.service.wish import Told, Wish
 from devsynthd.host.address import socket_address
 from devsynthd.host.paths import cache_dir, config_path
 from devsynthd.wire.errors import DevsynthError
+
+if TYPE_CHECKING:
+    from devsynthctl.client import Client
 
 START_LIMIT_S = 15.0
 """How long the daemon may take to answer once its manager has started it."""
@@ -58,16 +63,24 @@ def service() -> None:
 def install(app: App, *, config: str | None, linger: bool, force: bool) -> None:
     """Install the service, start it, and wait until it answers.
 
-    It gets the socket and the configuration file that this shell uses. Units that you have edited
-    are not overwritten, and doing it again changes nothing, unless the package or the shell has.
+    It gets the socket and the configuration file that this shell names, else keeps those that it
+    was installed with. Units that you have edited are not overwritten, and doing it again changes
+    nothing, unless the package or the shell has.
     """
     manager = _manager(app)
     seen = manager.environ()  # first: without a manager nothing else matters
-    report = manager.install(_wish(app, config), force=force, linger=linger)
+    config = config if config is not None else os.environ.get("DEVSYNTH_CONFIG") or None
+    address = app.address if app.address is not None else os.environ.get("DEVSYNTH_SOCKET") or None
+    told = manager.told()
+    kept = Told(
+        socket=told.socket if address is None else None,
+        config=told.config if config is None else None,
+    )
+    report = manager.install(_wish(address, config, kept), force=force, linger=linger)
     unseen = unseen_variables(os.environ, seen)
-    report = structs.replace(report, warnings=[*report.warnings, *unseen])
+    report = structs.replace(report, kept=_options(kept), warnings=[*report.warnings, *unseen])
     if report.changed:
-        _wait_for_answer(app)
+        _wait_for_answer(app, report.socket)
 
     def show() -> None:
         app.print(printable(installed_text(report)))
@@ -105,7 +118,7 @@ def start(app: App) -> None:
     """Start the service, and wait until it answers."""
     manager = _manager(app)
     manager.start()
-    _wait_for_answer(app)
+    _wait_for_answer(app, manager.status().socket)
     _tell(app, manager, "devsynthd runs")
 
 
@@ -132,7 +145,7 @@ def restart(app: App) -> None:
     """
     manager = _manager(app)
     manager.restart()
-    _wait_for_answer(app)
+    _wait_for_answer(app, manager.status().socket)
     _tell(app, manager, "devsynthd runs again")
 
 
@@ -179,29 +192,45 @@ def _manager(app: App) -> Manager:
     return manager_of(sys.platform, os.environ, write)
 
 
-def _wish(app: App, config: str | None) -> Wish:
-    path = config_path(config, os.environ)
-    address = socket_address(app.address, os.environ)
+def _wish(address: str | None, config: str | None, kept: Told) -> Wish:
+    """Return what to install: *kept*, and for the rest what this shell gives."""
+    path = kept.config or config_path(config, os.environ)
+    socket = kept.socket or socket_address(address, os.environ).path
     # A service has none of the variables that tell Python where else to look.
     plain = {name: each for name, each in os.environ.items() if not name.startswith("PYTHON")}
     programs = Programs(Runner(plain), os.environ)
     return Wish(
         daemon=programs.command("devsynthd"),
         ctl=programs.command("devsynthctl"),
-        socket=address.path,
+        socket=socket,
         config=path,
         config_target=path.resolve(),
     )
 
 
-def _wait_for_answer(app: App) -> None:
-    """Return when the daemon answers.
+def _options(told: Told) -> list[str]:
+    """Return the options that give what the service was *told*."""
+    options = {"--socket": told.socket, "--config": told.config}
+    return [f"{name} {shlex.quote(str(path))}" for name, path in options.items() if path]
+
+
+def _client(app: App, socket: str | None) -> "Client":
+    """Return a client for the service at *socket*; null: where this shell finds a daemon."""
+    if socket is None:
+        return app.client()
+    from devsynthctl.client import Client  # noqa: PLC0415 - not to complete a word, or for help
+
+    return Client(socket, timeout=app.timeout_s, on_idle=app.check_reader)
+
+
+def _wait_for_answer(app: App, socket: str | None) -> None:
+    """Return when the daemon answers at *socket*.
 
     Raises:
         ServiceError: It does not.
     """
     try:
-        with app.client() as client:
+        with _client(app, socket) as client:
             client.connect(START_LIMIT_S)
             client.ping(timeout=START_LIMIT_S)
     except DevsynthError as exc:
@@ -214,7 +243,7 @@ def _wait_for_answer(app: App) -> None:
 def _asked(app: App, found: ServiceStatus) -> ServiceStatus:
     """Return *found* with whether the daemon answers, and who it is that does if no service."""
     try:
-        with app.client() as client:
+        with _client(app, found.socket) as client:
             pong = client.ping(timeout=START_LIMIT_S)
     except DevsynthError as exc:
         return structs.replace(found, answers=False, error=str(exc) if found.running else None)

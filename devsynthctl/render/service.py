@@ -25,6 +25,10 @@ def installed_text(report: InstallReport) -> str:
 def installed_notes(report: InstallReport) -> list[str]:
     """Return what a person should know once the service is installed."""
     notes = [f"devsynthd runs, and listens at {report.socket}"] if report.changed else []
+    notes += [
+        f"keeps {each}, which it was installed with; give that option another value to change it"
+        for each in report.kept
+    ]
     if report.sandbox is False:
         notes.append(
             "this machine forbids user namespaces: the service runs without the part of its "
@@ -53,6 +57,7 @@ def uninstalled_notes(report: UninstallReport, kept: Iterable[str]) -> list[str]
         for path in edited
     ]
     notes += [f"your drop-in stays: {path}" for path in report.left]
+    notes += [f"set aside before, and stays: {path}" for path in report.originals]
     return [*notes, f"settings and cache stay: {', '.join(kept)}"]
 
 
@@ -77,8 +82,8 @@ def service_rows(status: ServiceStatus) -> list[tuple[str, str]]:
     rows += [("drop-in", path) for path in status.drop_ins]
     if status.installed:
         rows += [("enabled", _yes(status.enabled)), ("state", _state_text(status))]
-    if status.pid is not None:
-        rows.append(("pid", str(status.pid)))
+    pid = None if status.pid is None else str(status.pid)
+    rows += [(name, text) for name, text in (("socket", status.socket), ("pid", pid)) if text]
     if status.memory_bytes is not None:
         rows.append(("memory", f"{status.memory_bytes / _MB:.0f} MB"))
     if status.restarts:

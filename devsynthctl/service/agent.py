@@ -1,12 +1,18 @@
 """The agent of launchd, made for one installation out of the one that is shipped. Pure."""
 
+import math
 import plistlib
 import re
 from pathlib import Path
+from xml.parsers.expat import ExpatError
 
 from msgspec import Struct
 
-from devsynthctl.service.wish import Spec
+from devsynthctl.service.wish import Spec, Told, told_by
+
+_EXIT_S = 30
+"""The ExitTimeOut of the agent that is shipped."""
+_LEEWAY_S = 10
 
 
 class AgentState(Struct, frozen=True):
@@ -23,12 +29,33 @@ class AgentState(Struct, frozen=True):
         return self.pid is not None
 
 
-def agent(template: str, spec: Spec, crash_log: Path) -> str:
-    """Return the agent that runs *spec*, and whose words outside of the log go to *crash_log*."""
+class LoadedFrom(Struct, frozen=True):
+    """What stands in an agent's file: what its daemon is told, and its seconds to end."""
+
+    told: Told = Told()
+    exit_s: float = _EXIT_S
+
+
+def agent(template: str, spec: Spec, crash_log: Path, grace_s: float = 0) -> str:
+    """Return the agent that runs *spec*, and whose words outside of the log go to *crash_log*.
+
+    *grace_s* is the daemon's own, after which it ends by itself; launchd is to wait for that.
+    """
     values = plistlib.loads(template.encode())
     values["ProgramArguments"] = [*spec.daemon, *spec.options]
     values["StandardErrorPath"] = str(crash_log)
+    values["ExitTimeOut"] = max(values["ExitTimeOut"], math.ceil(grace_s) + _LEEWAY_S)
     return plistlib.dumps(values, sort_keys=False).decode()
+
+
+def loaded_from(text: str) -> LoadedFrom:
+    """Return what stands in *text*, an agent's file; what is shipped if it cannot be read."""
+    try:
+        values = plistlib.loads(text.encode())
+        command = [str(each) for each in values.get("ProgramArguments", ())]
+        return LoadedFrom(told_by(command), float(values.get("ExitTimeOut", _EXIT_S)))
+    except (ValueError, TypeError, AttributeError, ExpatError):
+        return LoadedFrom()
 
 
 def agent_state(shown: str) -> AgentState:

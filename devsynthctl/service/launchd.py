@@ -4,24 +4,34 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from devsynthctl.service.agent import AgentState, agent, agent_state
+from devsynthctl.service.agent import AgentState, LoadedFrom, agent, agent_state, loaded_from
 from devsynthctl.service.errors import NoManager, NotInstalled, ServiceError
 from devsynthctl.service.following import show_file
 from devsynthctl.service.knocking import refuse_other_daemon
 from devsynthctl.service.marks import is_ours, stamped
-from devsynthctl.service.placing import place, plan, read, refuse_edited, take_away
+from devsynthctl.service.placing import (
+    originals_of,
+    place,
+    plan,
+    read,
+    refuse_edited,
+    take_away,
+)
 from devsynthctl.service.reports import InstallReport, ServiceStatus, UninstallReport, UnitFile
 from devsynthctl.service.runner import NOT_FOUND, Done, Runner
 from devsynthctl.service.shipped import shipped
-from devsynthctl.service.wish import Wish, spec_of
+from devsynthctl.service.wish import Told, Wish, spec_of
 from devsynthd.host.log_file import log_file
 from devsynthd.host.paths import config_path, runtime_dir
 from devsynthd.host.service_names import LAUNCHD_LABEL
+from devsynthd.settings.file import given_by_file
+from devsynthd.settings.schema import Settings
+from devsynthd.wire.errors import ConfigInvalid
 
 PLIST = f"{LAUNCHD_LABEL}.plist"
-SETTLE_S = 40.0
-"""How long launchd may take to let go of an agent that ends: its ExitTimeOut, and some seconds in
-which it answers a new one with an input/output error."""
+SETTLE_S = 10.0
+"""How long launchd may take to let go of an agent once its ExitTimeOut is over; in that time it
+answers a new one with an input/output error."""
 
 _LOOK_S = 0.2
 _CRASH_LOG = "crashes.log"
@@ -59,6 +69,10 @@ class Launchd:
         """Return the variables that a service gets: none of a shell's."""
         return {}
 
+    def told(self) -> Told:
+        """Return what an installed service was told to use."""
+        return self._loaded_from().told
+
     def install(self, wish: Wish, *, force: bool, linger: bool) -> InstallReport:
         """Write the agent, and have launchd run it, now and after each login.
 
@@ -78,7 +92,7 @@ class Launchd:
             usual_socket=runtime_dir({}, self._uid) / "devsynth" / "devsynthd.sock",
             usual_config=config_path(None, {}),
         )
-        text = agent(shipped("launchd", PLIST), spec, crash_log)
+        text = agent(shipped("launchd", PLIST), spec, crash_log, _grace_of(wish.config))
         planned = plan({self._plist: stamped(text)})
         if not force:
             refuse_edited(planned, f"copy {self._plist.name} under another Label")
@@ -91,9 +105,12 @@ class Launchd:
                 f"cannot make the folder of the log, {crash_log.parent}: {exc.strerror}",
                 hint="make the folder above it writable for this user",
             ) from exc
+        changed = before is None or planned[0].state != "current"
+        if changed and before is not None:  # first: if that fails, a new attempt finds it undone
+            self._unload(domain)
         files = [place(each) for each in planned]
-        if changed := before is None or files[0].change != "unchanged":
-            self._load_anew(domain, before)
+        if changed:
+            self._load(domain)
         return InstallReport(
             manager=self.name,
             changed=changed,
@@ -114,11 +131,13 @@ class Launchd:
         was_loaded = self._state(domain) is not None
         if was_loaded:
             self._unload(domain)
+        originals = originals_of([self._plist])
         gone = take_away(self._plist, force=force)
         return UninstallReport(
             manager=self.name,
             changed=was_loaded or (gone is not None and gone.change == "removed"),
             files=[gone] if gone else [],
+            originals=originals,
         )
 
     def start(self) -> None:
@@ -186,6 +205,7 @@ class Launchd:
             installed=content is not None,
             running=state is not None and state.is_running,
             state=state.state if state else "not loaded",
+            socket=self._socket(),
             enabled=content is not None,
             files=[own] if own else [],
             pid=state.pid if state else None,
@@ -205,10 +225,17 @@ class Launchd:
         del as_json
         show_file(log_file(), self._write, lines=lines, follow=follow, sleep=self._sleep)
 
-    def _load_anew(self, domain: str, before: AgentState | None) -> None:
-        if before is not None:
-            self._unload(domain)
-        self._load(domain)
+    def _loaded_from(self) -> LoadedFrom:
+        return loaded_from(read(self._plist) or "")
+
+    def _socket(self) -> str | None:
+        """Return where the service listens; null if this user has no place for that."""
+        if told := self.told().socket:
+            return str(told)
+        try:
+            return str(runtime_dir({}, self._uid) / "devsynth" / "devsynthd.sock")
+        except ConfigInvalid:
+            return None
 
     def _load(self, domain: str) -> None:
         """Have launchd read the agent, and with that start it.
@@ -252,8 +279,8 @@ class Launchd:
             )
 
     def _wait(self, is_so: Callable[[], bool]) -> bool:
-        """Return true as soon as *is_so*, false after `SETTLE_S`."""
-        deadline = self._monotonic() + SETTLE_S
+        """Return true as soon as *is_so*, false when launchd has had all the time that it needs."""
+        deadline = self._monotonic() + self._loaded_from().exit_s + SETTLE_S
         while not is_so():
             if self._monotonic() >= deadline:
                 return False
@@ -296,3 +323,10 @@ class Launchd:
 
     def _launchctl(self, *words: str) -> Done:
         return self._runner.run(["launchctl", *words])
+
+
+def _grace_of(config: Path) -> float:
+    """Return the seconds of grace that the file *config* gives the daemon."""
+    given = given_by_file(config)
+    value = given.values.get("daemon_shutdown_grace") if given else None
+    return value if isinstance(value, (int, float)) else Settings().daemon_shutdown_grace

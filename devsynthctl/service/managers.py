@@ -8,7 +8,7 @@ from typing import Protocol
 from devsynthctl.service.errors import NoManager
 from devsynthctl.service.reports import InstallReport, ServiceStatus, UninstallReport
 from devsynthctl.service.runner import Runner
-from devsynthctl.service.wish import Wish
+from devsynthctl.service.wish import Told, Wish
 from devsynthd.host.paths import runtime_dir
 
 
@@ -21,6 +21,9 @@ class Manager(Protocol):
 
     def environ(self) -> dict[str, str]:
         """Return the variables that a service gets."""
+
+    def told(self) -> Told:
+        """Return what an installed service was told to use; nothing if there is none."""
 
     def install(self, wish: Wish, *, force: bool, linger: bool) -> InstallReport:
         """Install *wish* and start it."""

@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
@@ -113,6 +113,12 @@ def take_away(path: Path, *, force: bool) -> FileChange | None:
     return FileChange(
         path=str(path), change="removed", original=None if original is None else str(original)
     )
+
+
+def originals_of(paths: Iterable[Path]) -> list[str]:
+    """Return the files of a person that were set aside for one at *paths*."""
+    found = (path.parent.glob(f"{path.name}.orig*") for path in paths)
+    return [str(each) for some in found for each in sorted(some)]
 
 
 def read(path: Path) -> str | None:

@@ -24,8 +24,9 @@ class InstallReport(Struct, frozen=True, kw_only=True):
     """What an installation has done.
 
     *changed*: whether anything was. *unit* is the file that is in force. *sandbox*: whether the
-    machine allows for the whole of it; null where there is none. *linger*: whether the service
-    goes on after logging out; null where that is not known.
+    machine allows for the whole of it; null where there is none, or that could not be tried. *kept*
+    are options of the installation before, since nothing was said of them now. *linger*: whether
+    the service goes on after logging out; null where that is not known.
     """
 
     manager: str
@@ -34,6 +35,7 @@ class InstallReport(Struct, frozen=True, kw_only=True):
     files: list[FileChange]
     socket: str
     sandbox: bool | None = None
+    kept: list[str] = []
     linger: bool | None = None
     warnings: list[str] = []
 
@@ -41,13 +43,15 @@ class InstallReport(Struct, frozen=True, kw_only=True):
 class UninstallReport(Struct, frozen=True, kw_only=True):
     """What an uninstallation has done.
 
-    *left* are the drop-ins of a person, *packaged* is the unit that a package brings.
+    *left* are the drop-ins of a person, *originals* the files of theirs that were set aside before,
+    and *packaged* is the unit that a package brings.
     """
 
     manager: str
     changed: bool
     files: list[FileChange]
     left: list[str] = []
+    originals: list[str] = []
     packaged: str | None = None
 
 
@@ -61,8 +65,9 @@ class UnitFile(Struct, frozen=True, kw_only=True):
 class ServiceStatus(Struct, frozen=True, kw_only=True):
     """How the service is; null is what its manager does not tell.
 
-    *state* is in the words of the manager, *running* what it amounts to. *listening*: the manager
-    listens at the socket, and starts the daemon with the first request. *status* is what the daemon
+    *state* is in the words of the manager, *running* what it amounts to. *socket* is the path where
+    clients find the service; this shell may have another. *listening*: the manager listens at the
+    socket, and starts the daemon with the first request. *status* is what the daemon
     says of itself; *result* how it ended last, if that was no success. *answers*: whether the
     daemon answered just now; null if it was not asked.
     """
@@ -72,6 +77,7 @@ class ServiceStatus(Struct, frozen=True, kw_only=True):
     running: bool = False
     listening: bool = False
     state: str = "not installed"
+    socket: str | None = None
     enabled: bool | None = None
     files: list[UnitFile] = []
     drop_ins: list[str] = []

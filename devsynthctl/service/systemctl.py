@@ -1,6 +1,5 @@
 """What ``systemctl --user`` and its kin are asked, and what they answer."""
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -8,7 +7,7 @@ from msgspec import Struct
 
 from devsynthctl.service.errors import NoManager, ServiceError
 from devsynthctl.service.runner import ASK_LIMIT_S, JOB_LIMIT_S, NOT_FOUND, Done, Runner
-from devsynthctl.service.unit_state import PROPERTIES, UnitState, listed, unit_state, variables
+from devsynthctl.service.unit_state import PROPERTIES, UnitState, unit_state, variables
 from devsynthd.host.service_names import SYSTEMD_SERVICE, SYSTEMD_SOCKET
 
 UNITS = (SYSTEMD_SOCKET, SYSTEMD_SERVICE)
@@ -16,12 +15,16 @@ EX_CONFIG = 78
 
 
 class Surroundings(Struct, frozen=True):
-    """What the manager starts services with: its version, its variables, and its folders."""
+    """What the manager starts services with: its variables, and its folders."""
 
-    version: int
     environ: dict[str, str]
     config_home: Path
     runtime_dir: Path
+
+    @property
+    def home(self) -> Path:
+        """The user's home folder."""
+        return Path(self.environ.get("HOME", "/"))
 
     @property
     def units(self) -> Path:
@@ -41,18 +44,15 @@ class Systemctl:
         Raises:
             NoManager: The manager cannot be reached.
         """
-        shown = self._run("show", "--property=Version")
-        environment = self._run("show-environment")
-        for done in (shown, environment):
-            if done.status != 0:
-                raise _no_manager(done)
-        environ = variables(environment.stdout)
+        shown = self._run("show-environment")
+        if shown.status != 0:
+            raise _no_manager(shown)
+        environ = variables(shown.stdout)
         # systemd ignores it likewise if it is not absolute.
         config_home = Path(environ.get("XDG_CONFIG_HOME", ""))
         if not config_home.is_absolute():
             config_home = Path(environ.get("HOME", "/"), ".config")
         return Surroundings(
-            version=_leading_number(listed(shown.stdout).get("Version", "")),
             environ=environ,
             config_home=config_home,
             runtime_dir=Path(environ.get("XDG_RUNTIME_DIR", f"/run/user/{self._uid}")),
@@ -109,11 +109,15 @@ class Systemctl:
         """Have units that have failed, or too often, count as new."""
         self._run("reset-failed", *UNITS)  # it fails itself where there is nothing to forget
 
-    def can_set_up(self, settings: Sequence[str]) -> bool:
-        """Return whether this machine lets a user's service have *settings*."""
+    def can_set_up(self, settings: Sequence[str]) -> bool | None:
+        """Return whether this machine lets a user's service have *settings*.
+
+        Null where that cannot be tried.
+        """
         options = [f"--property={each}" for each in settings]
         command = ["systemd-run", "--user", "--wait", "--collect", "--quiet", *options, "true"]
-        return self._runner.run(command).status == 0
+        status = self._runner.run(command).status
+        return None if status == NOT_FOUND else status == 0
 
     def lingers(self) -> bool | None:
         """Return whether services go on after logging out; null if that cannot be told."""
@@ -170,9 +174,3 @@ def _no_manager(done: Done) -> NoManager:
         "`machinectl shell USER@`), or have it always run, as root: `loginctl enable-linger USER`; "
         "or run `devsynthd` in the foreground",
     )
-
-
-def _leading_number(version: str) -> int:
-    """Return the 252 of ``252.39-1~deb12u2``; 0 if there is none."""
-    found = re.match(r"\d+", version, re.ASCII)
-    return int(found[0]) if found else 0

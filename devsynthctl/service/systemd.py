@@ -1,21 +1,31 @@
 """The daemon as a service of the user's own systemd."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
 from devsynthctl.service import units
+from devsynthctl.service.due import due
 from devsynthctl.service.errors import NotInstalled
 from devsynthctl.service.knocking import refuse_other_daemon
 from devsynthctl.service.marks import stamped
-from devsynthctl.service.placing import Planned, place, plan, read, refuse_edited, take_away
+from devsynthctl.service.placing import (
+    Planned,
+    originals_of,
+    place,
+    plan,
+    read,
+    refuse_edited,
+    take_away,
+)
 from devsynthctl.service.reports import FileChange, InstallReport, ServiceStatus, UninstallReport
 from devsynthctl.service.runner import Runner
 from devsynthctl.service.shipped import shipped
 from devsynthctl.service.systemctl import UNITS, Surroundings, Systemctl
 from devsynthctl.service.unit_state import UnitState, service_status
-from devsynthctl.service.wish import Wish, spec_of
+from devsynthctl.service.wish import Spec, Told, Wish, spec_of
 from devsynthd.host.service_names import SYSTEMD_SERVICE, SYSTEMD_SOCKET
 
 EDIT = f"systemctl --user edit {SYSTEMD_SERVICE}"
@@ -46,6 +56,19 @@ class Systemd:
         """
         return self._systemctl.surroundings().environ
 
+    def told(self) -> Told:
+        """Return what an installed service was told to use.
+
+        Raises:
+            NoManager: The manager cannot be reached.
+        """
+        around = self._systemctl.surroundings()
+        service, _ = self._systemctl.states()
+        text = read(around.units / SYSTEMD_SERVICE)
+        if text is None and service.fragment:
+            text = read(Path(service.fragment))
+        return units.told_to(text or "")
+
     def install(self, wish: Wish, *, force: bool, linger: bool) -> InstallReport:
         """Write the units, enable them, and start the daemon; return once it answers.
 
@@ -59,8 +82,15 @@ class Systemd:
         """
         around = self._systemctl.surroundings()
         service, socket = self._systemctl.states()
+        spec = spec_of(
+            wish,
+            usual_socket=around.runtime_dir / "devsynth" / "devsynthd.sock",
+            usual_config=around.config_home / "devsynth" / "config.toml",
+        )
+        folders = [folder.resolve() for folder in units.writable_folders(spec)]
+        units.refuse_open_sandbox(folders, around.home.resolve(), around.units.resolve())
         sandbox = self._systemctl.can_set_up(units.sandbox_of(shipped("systemd", SYSTEMD_SERVICE)))
-        planned = _planned(wish, around, sandbox=sandbox)
+        planned = _planned(spec, around, sandbox=sandbox)
         packaged = _packaged(planned, around, service)
         if packaged:
             planned = [each for each in planned if each.path == _drop_in(around)]
@@ -72,6 +102,7 @@ class Systemd:
         if sandbox and (gone := take_away(_drop_in(around), force=False)):
             files.append(gone)
         changed = self._bring_up(files, service, socket)
+        _, listening = self._systemctl.states()
         lingers = self._systemctl.lingers()
         if linger and not lingers:
             self._systemctl.linger()
@@ -81,9 +112,10 @@ class Systemd:
             changed=changed,
             unit=packaged or str(around.units / SYSTEMD_SERVICE),
             files=files,
-            socket=str(wish.socket),
+            socket=str(listening.listens_at or wish.socket),
             sandbox=sandbox,
             linger=lingers,
+            warnings=[_UNTRIED] if sandbox is None else [],
         )
 
     def uninstall(self, *, force: bool) -> UninstallReport:
@@ -104,6 +136,7 @@ class Systemd:
             self._systemctl.stop(*names)
             self._systemctl.disable(*names)
         paths = [*(around.units / name for name in UNITS), _drop_in(around)]
+        originals = originals_of(paths)
         files = [each for path in paths if (each := take_away(path, force=force))]
         if known:
             self._systemctl.read_anew()
@@ -115,6 +148,7 @@ class Systemd:
             changed=was_on or any(each.change == "removed" for each in files),
             files=files,
             left=left,
+            originals=originals,
             packaged=service.fragment if service.is_packaged(around.units) else None,
         )
 
@@ -125,8 +159,8 @@ class Systemd:
             NoManager, NotInstalled: There is nothing to start it with, or nothing to start.
             ServiceError: It does not start, and why.
         """
-        self._need_installed()
-        self._systemctl.start(*UNITS)
+        socket = self._installed_socket()
+        self._systemctl.start(*UNITS, verb="restart" if _is_deaf(socket) else "start")
 
     def stop(self) -> None:
         """Stop the socket, so that no request starts the daemon again, and the daemon.
@@ -135,18 +169,21 @@ class Systemd:
             NoManager, NotInstalled: There is nothing to stop it with, or nothing to stop.
             ServiceError: It does not stop, and why.
         """
-        self._need_installed()
+        self._installed_socket()
         self._systemctl.stop(*UNITS)
 
     def restart(self) -> None:
         """Restart the daemon; meanwhile requests wait at the socket.
 
+        Where nobody finds the socket any more it is made anew: who waits at it has to ask again.
+
         Raises:
             NoManager, NotInstalled: There is nothing to start it with, or nothing to start.
             ServiceError: It does not start, and why.
         """
-        self._need_installed()
-        self._systemctl.start(SYSTEMD_SERVICE, verb="restart")
+        socket = self._installed_socket()
+        names = UNITS if _is_deaf(socket) else (SYSTEMD_SERVICE,)
+        self._systemctl.start(*names, verb="restart")
 
     def status(self) -> ServiceStatus:
         """Return how the service is; whether it answers is left open.
@@ -180,47 +217,68 @@ class Systemd:
 
         *service* and *socket* is how they were before the files were written.
         """
-        changed = {Path(each.path).name for each in files if each.change not in _NO_CHANGES}
-        if changed:
+        offset_s = time.time() - self._monotonic()
+        paths = [Path(each.path) for each in files]
+        steps = due(
+            service,
+            socket,
+            changed={Path(each.path).name for each in files if each.change not in _NO_CHANGES},
+            written_s={
+                path.name: path.stat().st_mtime - offset_s for path in paths if path.exists()
+            },
+            is_deaf=_is_deaf(socket),
+        )
+        if steps.read_anew:
             self._systemctl.read_anew()
-            if SYSTEMD_SOCKET in changed and socket.is_up:  # it listens where it did before
-                self._systemctl.stop(*UNITS)
-            elif service.is_up:
-                self._systemctl.start(SYSTEMD_SERVICE, verb="restart")
-        if not (service.is_enabled and socket.is_enabled):
+        if steps.listen_anew:
+            self._systemctl.stop(*UNITS)
+        elif steps.restart:
+            self._systemctl.start(SYSTEMD_SERVICE, verb="restart")
+        if steps.enable:
             self._systemctl.enable()
-        elif not changed and service.is_up and socket.is_up:
-            return False
-        self._systemctl.start(*UNITS)
-        return True
+        if steps.is_any:
+            self._systemctl.start(*UNITS)
+        return steps.is_any
 
-    def _need_installed(self) -> None:
+    def _installed_socket(self) -> UnitState:
+        """Return how the socket is.
+
+        Raises:
+            NoManager, NotInstalled: There is no manager, or it knows no service.
+        """
         self._systemctl.surroundings()
-        service, _ = self._systemctl.states()
+        service, socket = self._systemctl.states()
         if not service.is_known:
             raise NotInstalled(
                 f"there is no {SYSTEMD_SERVICE}", hint="install it: devsynthctl service install"
             )
+        return socket
 
 
 _NO_CHANGES = ("unchanged", "kept")
+_UNTRIED = (
+    "systemd-run is not there to try what this machine allows for; should the service fail with "
+    "NAMESPACE or CAPABILITIES, install that program, and the service again"
+)
 
 
-def _planned(wish: Wish, around: Surroundings, *, sandbox: bool) -> list[Planned]:
-    """Return the files that run *wish*, and how they are now."""
-    spec = spec_of(
-        wish,
-        usual_socket=around.runtime_dir / "devsynth" / "devsynthd.sock",
-        usual_config=around.config_home / "devsynth" / "config.toml",
-    )
-    service = units.service_unit(shipped("systemd", SYSTEMD_SERVICE), spec, around.version)
+def _is_deaf(socket: UnitState) -> bool:
+    """Return whether *socket* listens where nobody finds it: somebody has removed its file."""
+    path = socket.listens_at
+    return socket.is_up and path is not None and not os.path.lexists(path)
+
+
+def _planned(spec: Spec, around: Surroundings, *, sandbox: bool | None) -> list[Planned]:
+    """Return the files that run *spec*, and how they are now."""
+    service = units.service_unit(shipped("systemd", SYSTEMD_SERVICE), spec)
     wanted = {
         around.units / SYSTEMD_SERVICE: stamped(service),
         around.units / SYSTEMD_SOCKET: stamped(
             units.socket_unit(shipped("systemd", SYSTEMD_SOCKET), spec)
         ),
     }
-    if not sandbox:
+    # Where it could not be tried, what was found out before holds.
+    if sandbox is False or (sandbox is None and _drop_in(around).exists()):
         wanted[_drop_in(around)] = stamped(units.drop_in())
     return plan(wanted)
 

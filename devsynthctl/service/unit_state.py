@@ -1,5 +1,6 @@
 """What ``systemctl show`` says of a unit. Pure, but for looking whose files they are."""
 
+import re
 import shlex
 from pathlib import Path
 
@@ -17,7 +18,9 @@ PROPERTIES = (
     "UnitFileState",
     "FragmentPath",
     "DropInPaths",
+    "NeedDaemonReload",
     "StateChangeTimestampMonotonic",
+    "ActiveEnterTimestampMonotonic",
     "Result",
     "MainPID",
     "NRestarts",
@@ -25,14 +28,20 @@ PROPERTIES = (
     "ExecMainStatus",
     "MemoryCurrent",
     "StatusText",
+    "Listen",
 )
 """What is asked of a unit."""
 
+_LISTEN = re.compile(r"(/.*) \(Stream\)")
 _CLD_EXITED = "1"  # waitid(2): what ended otherwise has the number of a signal for a status
 
 
 class UnitState(Struct, frozen=True, kw_only=True):
-    """How a unit is, in the words of systemd; null is what it does not tell."""
+    """How a unit is, in the words of systemd; null is what it does not tell.
+
+    *is_stale*: its files have changed since systemd read them. *changed_s* and *active_since_s* are
+    of CLOCK_MONOTONIC. *listens_at* is the path of a socket.
+    """
 
     name: str
     load: str
@@ -41,13 +50,16 @@ class UnitState(Struct, frozen=True, kw_only=True):
     enabled: str
     fragment: str
     drop_ins: tuple[str, ...]
+    is_stale: bool
     changed_s: float | None
+    active_since_s: float | None
     result: str
     pid: int | None
     restarts: int | None
     exit_status: int | None
     memory_bytes: int | None
     text: str
+    listens_at: Path | None
 
     @property
     def is_known(self) -> bool:
@@ -77,9 +89,9 @@ class UnitState(Struct, frozen=True, kw_only=True):
 def unit_state(name: str, shown: str) -> UnitState:
     """Return the state of the unit *name* in what ``systemctl show`` has *shown*."""
     values = listed(shown)
-    changed_us = _count(values.get("StateChangeTimestampMonotonic", ""))
     exited = values.get("ExecMainCode") == _CLD_EXITED
     result = values.get("Result", "")
+    listen = _LISTEN.fullmatch(values.get("Listen", ""))
     return UnitState(
         name=name,
         load=values.get("LoadState", ""),
@@ -87,14 +99,17 @@ def unit_state(name: str, shown: str) -> UnitState:
         sub=values.get("SubState", ""),
         enabled=values.get("UnitFileState", ""),
         fragment=values.get("FragmentPath", ""),
-        drop_ins=tuple(values.get("DropInPaths", "").split()),
-        changed_s=changed_us / 1e6 if changed_us else None,
+        drop_ins=tuple(filter(None, re.split(r" (?=/)", values.get("DropInPaths", "")))),
+        is_stale=values.get("NeedDaemonReload") == "yes",
+        changed_s=_seconds(values.get("StateChangeTimestampMonotonic", "")),
+        active_since_s=_seconds(values.get("ActiveEnterTimestampMonotonic", "")),
         result="" if result == "success" else result,
         pid=_count(values.get("MainPID", "")) or None,
         restarts=_count(values.get("NRestarts", "")),
         exit_status=_count(values.get("ExecMainStatus", "")) if exited else None,
         memory_bytes=_count(values.get("MemoryCurrent", "")),
         text=values.get("StatusText", ""),
+        listens_at=Path(listen[1]) if listen else None,
     )
 
 
@@ -117,6 +132,7 @@ def service_status(
         running=is_running,
         listening=socket.is_up,
         state=f"{service.active} ({service.sub})",
+        socket=None if socket.listens_at is None else str(socket.listens_at),
         enabled=service.is_enabled and socket.is_enabled,
         files=[_unit_file(path, own) for path in fragments],
         drop_ins=[*service.drop_ins, *socket.drop_ins],
@@ -153,6 +169,12 @@ def _unit_file(path: str, own: Path) -> UnitFile:
     if not file.is_relative_to(own):
         return UnitFile(path=path, state="packaged")
     return UnitFile(path=path, state="ours" if is_ours(read(file) or "") else "edited")
+
+
+def _seconds(text: str) -> float | None:
+    """Return the point of time in *text*, in microseconds; null if it is not set."""
+    us = _count(text)
+    return us / 1e6 if us else None
 
 
 def _count(text: str) -> int | None:

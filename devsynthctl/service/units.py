@@ -1,10 +1,12 @@
 """The units of systemd, made for one installation out of those that are shipped. Pure."""
 
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from devsynthctl.service.wish import Spec
+from devsynthctl.service.errors import ServiceError
+from devsynthctl.service.wish import Spec, Told, told_by
 
 DROP_IN = "50-without-user-namespaces.conf"
 
@@ -28,30 +30,57 @@ value that turns it off (systemd.exec(5)). The rest are filters of system calls,
 may set."""
 
 _HAVE_PATHS = ("ReadWritePaths", "InaccessiblePaths")
-_BACK_OFF_SINCE = 254  # of systemd; an older one warns of the keys each time that it reads the unit
-_BACK_OFF = ("RestartSteps=5", "RestartMaxDelaySec=60")
 _PRIVATE_TMP = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - which PrivateTmp= replaces
 
 
-def service_unit(template: str, spec: Spec, version: int) -> str:
-    """Return devsynthd.service for *spec*, for systemd of that *version*."""
+def service_unit(template: str, spec: Spec) -> str:
+    """Return devsynthd.service for *spec*."""
     changes = {
         "ExecStart": command_line((*spec.daemon, *spec.options)),
         "ExecReload": command_line((*_ctl(spec), "--timeout", "30", "reload")),
     }
     more: dict[str, Iterable[str]] = {}
-    writable = [*spec.writable] + ([spec.socket.parent] if spec.socket else [])
-    if writable:
+    if writable := writable_folders(spec):
         words = " ".join(_word(f"-{folder}") for folder in writable)
         more["ReadWritePaths"] = (f"ReadWritePaths={words}",)
     if spec.writable:
-        made = " ".join(_word(str(folder)) for folder in spec.writable)
-        more["ExecStartPre"] = (f"ExecStartPre=-+mkdir -p {made}",)
+        made = command_line(("mkdir", "-p", *map(str, spec.writable)))
+        more["ExecStartPre"] = (f"ExecStartPre=-+{made}",)
     if _is_in_tmp(spec):
         changes["PrivateTmp"] = "no"
-    if version >= _BACK_OFF_SINCE:
-        more["RestartSec"] = _BACK_OFF
     return _edited(template, changes, more)
+
+
+def writable_folders(spec: Spec) -> list[Path]:
+    """Return the folders that the service may write to besides its usual ones."""
+    return [*spec.writable] + ([spec.socket.parent] if spec.socket else [])
+
+
+def refuse_open_sandbox(folders: Iterable[Path], home: Path, own: Path) -> None:
+    """Make sure that a daemon that may write to *folders* cannot leave its sandbox by that.
+
+    *home* is the user's, *own* the folder of their units; none of the paths has symlinks in it.
+
+    Raises:
+        ServiceError: One has the shell's files, or units, in it.
+    """
+    for folder in folders:
+        if any(each.is_relative_to(folder) for each in (home, own)) or folder.is_relative_to(own):
+            raise ServiceError(
+                f"the service would have to be able to write to {folder}, and with that to files "
+                "that run outside of its sandbox; nothing was changed",
+                hint="keep the socket and the config file each in a folder of its own, and name "
+                "them with --socket and --config",
+            )
+
+
+def told_to(unit: str) -> Told:
+    """Return what the daemon is told that *unit* runs; nothing if that cannot be read."""
+    line = (exec_start(unit) or "").replace("%%", "%").replace("$$", "$")
+    try:
+        return told_by(shlex.split(line))
+    except ValueError:
+        return Told()
 
 
 def socket_unit(template: str, spec: Spec) -> str:

@@ -6,79 +6,15 @@ How it is on one that is well is shown with a real systemd, in ``tests/host``.
 import json
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
 from devsynthctl.service.units import DROP_IN
-from tests.support.fake_daemon import FakeDaemon
-from tests.support.replies import PONG
-
-# Answers from files in its folder; one that does not exist is a failure, said on stderr.
-SYSTEMCTL = """\
-#!/bin/sh
-here=$(dirname "$0")
-echo "$(basename "$0") $*" >>"$here/calls"
-case "$*" in
-  "--user show --property=Version") answer=version ;;
-  "--user show-environment") answer=environment ;;
-  "--user show devsynthd.service"*) answer=service ;;
-  "--user show devsynthd.socket"*) answer=socket ;;
-  "show-user"*) answer=linger ;;
-  *) answer=$(basename "$0")-does ;;
-esac
-cat "$here/$answer" 2>/dev/null && exit
-cat "$here/complaint" >&2
-exit 1
-"""
-DOWN = "LoadState={load}\nActiveState=inactive\nUnitFileState=\nFragmentPath=\n"
-UP = "LoadState=loaded\nActiveState=active\nSubState=running\nUnitFileState=enabled\n"
-
-
-@dataclass
-class Machine:
-    """One whose ``systemctl`` says what stands in files."""
-
-    home: Path
-    environ: dict[str, str] = field(default_factory=dict)
-
-    @property
-    def programs(self) -> Path:
-        return self.home / "bin"
-
-    @property
-    def socket(self) -> Path:
-        return self.home / "run" / "devsynth" / "devsynthd.sock"
-
-    @property
-    def units(self) -> Path:
-        return self.home / ".config" / "systemd" / "user"
-
-    def says(self, **answers: str) -> None:
-        for name, text in answers.items():
-            (self.programs / name.replace("_", "-")).write_text(text)
-
-    def calls(self) -> list[str]:
-        path = self.programs / "calls"
-        told = path.read_text().splitlines() if path.exists() else []
-        path.unlink(missing_ok=True)
-        return [each for each in told if " show" not in each and not each.startswith("systemd-run")]
-
-    def run(self, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "devsynthctl", "service", *args],
-            env={**self.environ, **environ},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=15,
-        )
+from tests.support.fake_systemctl import UP, Machine, make_machine, running
 
 
 @pytest.fixture
@@ -86,32 +22,7 @@ def machine(short_dir: Path) -> Machine:
     """Return one where all is well and nothing installed."""
     if sys.platform != "linux":
         pytest.skip("systemd is what Linux has")
-    home = short_dir
-    machine = Machine(home)
-    machine.programs.mkdir()
-    (home / "run" / "devsynth").mkdir(parents=True, mode=0o700)
-    for name in ("systemctl", "systemd-run", "loginctl"):
-        program = machine.programs / name
-        program.write_text(SYSTEMCTL)
-        program.chmod(0o755)
-    machine.environ = {
-        "PATH": f"{machine.programs}:{os.environ['PATH']}",
-        "HOME": str(home),
-        "XDG_RUNTIME_DIR": str(home / "run"),
-        "LC_ALL": "C.UTF-8",
-    }
-    machine.says(
-        version="Version=252.39-1~deb12u2\n",
-        environment=f"HOME={home}\nXDG_RUNTIME_DIR={home / 'run'}\n",
-        service=DOWN.format(load="not-found"),
-        socket=DOWN.format(load="not-found"),
-        linger="yes\n",
-        systemctl_does="",
-        systemd_run_does="",
-        loginctl_does="",
-        complaint="",
-    )
-    return machine
+    return make_machine(short_dir)
 
 
 @contextmanager
@@ -157,12 +68,6 @@ def test_a_daemon_that_was_started_by_hand_is_not_fought(machine: Machine) -> No
     assert not machine.units.exists()
 
 
-def running(machine: Machine) -> FakeDaemon:
-    """Return a daemon that answers, and that systemd says it has started."""
-    machine.says(service=UP, socket=UP)
-    return FakeDaemon(machine.socket, lambda daemon: daemon.serve({"ping": PONG}))
-
-
 def test_an_upgrade_restarts_only_the_service(machine: Machine) -> None:
     with running(machine):
         assert machine.run("install").returncode == 0
@@ -173,7 +78,7 @@ def test_an_upgrade_restarts_only_the_service(machine: Machine) -> None:
 
         # Written by the version before this one.
         unit = machine.units / "devsynthd.service"
-        older = machine.run("install", "--config", str(machine.home / "c.toml"))
+        older = machine.run("install", "--config", str(machine.home / "own" / "c.toml"))
 
     assert older.returncode == 0
     assert f"updated {unit}\n" in older.stdout
@@ -191,7 +96,7 @@ def test_another_socket_is_listened_at_anew(machine: Machine) -> None:
     with running(machine):
         assert machine.run("install").returncode == 0
     machine.calls()
-    with FakeDaemon(other, lambda daemon: daemon.serve({"ping": PONG})):
+    with running(machine, other):
         done = machine.run("install", DEVSYNTH_SOCKET=str(other))
 
     assert done.returncode == 0

@@ -11,7 +11,7 @@ from devsynthctl.service.errors import EditedFile, NoManager, NotInstalled, Serv
 from devsynthctl.service.launchd import Launchd
 from devsynthctl.service.managers import manager_of
 from devsynthctl.service.runner import Runner
-from devsynthctl.service.wish import Wish
+from devsynthctl.service.wish import Told, Wish
 from devsynthd.host.log_file import log_file
 from devsynthd.host.paths import config_path, runtime_dir
 from tests.support import fake_launchctl
@@ -99,6 +99,50 @@ def test_another_installation_waits_until_launchd_has_let_go(make: Make, home: P
     assert plistlib.loads(plist(home).read_bytes())["ProgramArguments"] == [
         *("/opt/bin/devsynthd", "--socket", "/s/d.sock", "--config", "/c/config.toml"),
     ]
+
+
+def test_an_installation_that_launchd_kept_from_its_end_is_done_the_next_time(
+    make: Make, home: Path
+) -> None:
+    launchd, other = make(), wish(Path("/s/d.sock"))
+    install(launchd)
+    fake_launchctl.change_agent(home, stuck=True)
+    with pytest.raises(ServiceError, match="does not let"):
+        install(launchd, other)
+    fake_launchctl.change_agent(home, stuck=False)
+
+    assert install(launchd, other)
+    assert "/s/d.sock" in plist(home).read_text()
+    assert not install(launchd, other)
+
+
+def test_it_is_known_where_it_listens(make: Make) -> None:
+    launchd = make()
+    install(launchd)
+    assert launchd.status().socket == str(runtime_dir({}, UID) / "devsynth" / "devsynthd.sock")
+
+    install(launchd, wish(Path("/s/d.sock"), Path("/c/config.toml")))
+    assert launchd.status().socket == "/s/d.sock"
+    assert launchd.told() == Told(socket=Path("/s/d.sock"), config=Path("/c/config.toml"))
+
+
+def test_a_long_grace_is_waited_for(make: Make, home: Path) -> None:
+    config = home / "config.toml"
+    config.write_text("[daemon]\nshutdown_grace = 90\n")
+    launchd = make()
+    install(launchd, wish(config=config))
+
+    assert plistlib.loads(plist(home).read_bytes())["ExitTimeOut"] == 100
+
+    config.write_text("[daemon]\nshutdown_grace = 'no'\n")
+    assert install(launchd, wish(config=config))
+    assert plistlib.loads(plist(home).read_bytes())["ExitTimeOut"] == 30
+
+
+def test_what_a_plist_cannot_have_is_refused(make: Make, home: Path) -> None:
+    with pytest.raises(ServiceError, match="cannot stand in the files of a service"):
+        install(make(), wish(config=Path("/a\x01/c.toml")))
+    assert not plist(home).exists()
 
 
 def test_without_a_desktop_it_is_an_agent_of_the_user(make: Make, home: Path) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from devsynthctl.service.agent import agent
+from devsynthctl.service.agent import LoadedFrom, agent, loaded_from
 from devsynthctl.service.marks import is_ours, stamped
 from devsynthctl.service.shipped import shipped
-from devsynthctl.service.wish import Spec
+from devsynthctl.service.wish import Spec, Told
 from devsynthd.host.service_names import LAUNCHD_LABEL
 from devsynthd.settings.schema import Settings
 
@@ -127,3 +127,18 @@ def test_the_agent_of_an_installation() -> None:
     ]
     assert values["StandardErrorPath"] == "/logs/crashes.log"
     assert values["RunAtLoad"] is True
+
+
+@pytest.mark.parametrize(("grace_s", "exit_s"), [(0, 30), (10.0, 30), (20.5, 31), (600, 610)])
+def test_launchd_waits_longer_than_the_daemon_itself(grace_s: float, exit_s: int) -> None:
+    spec = Spec(daemon=("d",), ctl=("ctl",), socket=Path("/s"))
+
+    text = agent(TEMPLATE, spec, Path("/c"), grace_s)
+
+    assert plistlib.loads(text.encode())["ExitTimeOut"] == exit_s
+    assert loaded_from(text) == LoadedFrom(Told(socket=Path("/s")), exit_s)
+
+
+@pytest.mark.parametrize("text", ["", "mine", "<?xml version='1.0'?><plist><dict>", "bplist00"])
+def test_an_agent_that_cannot_be_read_is_taken_for_the_shipped_one(text: str) -> None:
+    assert loaded_from(text) == LoadedFrom(Told(), 30)

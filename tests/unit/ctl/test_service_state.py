@@ -24,7 +24,7 @@ ActiveState=active
 SubState=running
 UnitFileState=enabled
 FragmentPath={folder}/devsynthd.service
-DropInPaths={folder}/devsynthd.service.d/override.conf
+DropInPaths={folder}/devsynthd.service.d/my own.conf {folder}/devsynthd.service.d/override.conf
 StateChangeTimestampMonotonic=719453866
 Result=success
 MainPID=293
@@ -42,6 +42,7 @@ UnitFileState=enabled
 FragmentPath={folder}/devsynthd.socket
 DropInPaths=
 Result=success
+Listen=/run/user/7/my d.sock (Stream)
 """
 UNKNOWN = "LoadState=not-found\nActiveState=inactive\nFragmentPath=\n"
 
@@ -67,9 +68,11 @@ def test_a_running_service(tmp_path: Path) -> None:
         "installed  yes",
         f"unit       {tmp_path}/devsynthd.service (as installed)",
         f"unit       {tmp_path}/devsynthd.socket (edited by hand)",
+        f"drop-in    {tmp_path}/devsynthd.service.d/my own.conf",
         f"drop-in    {tmp_path}/devsynthd.service.d/override.conf",
         "enabled    yes",
         "state      active (running), for 1 min 5 s",
+        "socket     /run/user/7/my d.sock",
         "pid        293",
         "memory     47 MB",
         "restarts   2",

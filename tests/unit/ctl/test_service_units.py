@@ -7,7 +7,7 @@ import pytest
 
 from devsynthctl.service import units
 from devsynthctl.service.shipped import shipped
-from devsynthctl.service.wish import Spec, Wish, spec_of
+from devsynthctl.service.wish import Spec, Told, Wish, spec_of
 
 SERVICE = shipped("systemd", "devsynthd.service")
 SOCKET = shipped("systemd", "devsynthd.socket")
@@ -25,7 +25,7 @@ def spec(**fields: object) -> Spec:
 
 
 def test_what_is_shipped_is_what_a_package_installs() -> None:
-    assert units.service_unit(SERVICE, BARE, 252) == SERVICE
+    assert units.service_unit(SERVICE, BARE) == SERVICE
     assert units.socket_unit(SOCKET, BARE) == SOCKET
 
 
@@ -49,7 +49,6 @@ def test_the_command_and_its_options_are_run() -> None:
     made = units.service_unit(
         SERVICE,
         spec(socket=Path("/s/d.sock"), config=Path("/c/config.toml"), writable=(Path("/c"),)),
-        252,
     )
 
     assert values(made, "ExecStart") == [
@@ -62,6 +61,21 @@ def test_the_command_and_its_options_are_run() -> None:
     assert values(made, "ReadWritePaths")[-1] == "-/c -/s"
     assert values(made, "PrivateTmp") == ["yes"]
     assert units.exec_start(made) == values(made, "ExecStart")[0]
+
+
+def test_a_folder_with_a_dollar_in_its_name_is_made_as_it_is() -> None:
+    made = units.service_unit(SERVICE, spec(writable=(Path("/a $b"),)))
+    assert values(made, "ExecStartPre")[-1] == '-+mkdir -p "/a $$b"'
+    assert values(made, "ReadWritePaths")[-1] == '"-/a $b"'
+
+
+def test_what_an_installed_unit_was_told_is_read_again() -> None:
+    socket, config = Path("/my %s/$x.sock"), Path('/a "b"\\/c.toml')
+    made = units.service_unit(SERVICE, spec(socket=socket, config=config))
+
+    assert units.told_to(made) == Told(socket=socket, config=config)
+    assert units.told_to(SERVICE) == Told()
+    assert units.told_to("ExecStart=/d --socket '") == Told()
 
 
 def test_the_socket_listens_where_it_is_told() -> None:
@@ -78,20 +92,12 @@ def test_the_socket_listens_where_it_is_told() -> None:
     ],
 )
 def test_what_lies_in_tmp_is_not_hidden(fields: dict[str, object]) -> None:
-    assert values(units.service_unit(SERVICE, spec(**fields), 252), "PrivateTmp") == ["no"]
-
-
-@pytest.mark.parametrize(("version", "steps"), [(252, []), (253, []), (254, ["5"]), (257, ["5"])])
-def test_only_a_systemd_that_knows_it_is_told_to_wait_longer_each_time(
-    version: int, steps: list[str]
-) -> None:
-    made = units.service_unit(SERVICE, BARE, version)
-    assert values(made, "RestartSteps") == steps
+    assert values(units.service_unit(SERVICE, spec(**fields)), "PrivateTmp") == ["no"]
 
 
 def test_a_unit_without_what_is_to_be_changed_is_a_fault_of_ours() -> None:
     with pytest.raises(ValueError, match="ExecReload, ExecStart"):
-        units.service_unit("[Service]\n", BARE, 252)
+        units.service_unit("[Service]\n", BARE)
 
 
 def test_the_drop_in_turns_off_all_that_the_unit_has_and_needs_a_namespace() -> None:
