@@ -21,7 +21,7 @@ DAEMON_CUT_OFF = Trouble(
     check="models",
     says="from here the server answers, but the daemon's last look failed: {reason}",
     means="The daemon has another environment (proxies), a sandbox, or another API key.",
-    remedy="{restart}; if that does not help, see its log",
+    remedy="{restart} (if that does not help: see its log)",
 )
 NO_LIST = Trouble(
     check="models",
@@ -115,7 +115,7 @@ TINY_CONTEXT = Trouble(
     says="{reason}",
     example="the prompt does not fit the context of the model",
     means="The model was loaded with a context of very few tokens.",
-    remedy="devsynthctl unload MODEL, then: devsynthctl load MODEL --context-length 4096",
+    remedy="devsynthctl unload MODEL; devsynthctl load MODEL --context-length 4096",
 )
 NO_ANSWER = Trouble(
     check="generation",

@@ -11,10 +11,10 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import msgspec
 import zmq
 
 from devsynthctl.doctor.facts import Facts
+from devsynthctl.doctor.log_lines import file_lines, journal_lines
 from devsynthctl.doctor.looks import output_of
 from devsynthctl.doctor.report import Surroundings
 from devsynthctl.doctor.scrub import Scrub
@@ -25,6 +25,7 @@ from devsynthd.wire.errors import ConfigInvalid
 
 LOG_LINES = 200
 _MAX_LOG_BYTES = 500_000
+_FIELDS = "MESSAGE,PRIORITY,LOGGER,SYSLOG_IDENTIFIER,EXCEPTION_TEXT,DEVSYNTH_ERROR"
 
 _PACKAGES = ("pyzmq", "msgspec", "requests", "urllib3", "watchfiles", "xllamacpp")
 
@@ -78,17 +79,18 @@ def _version(package: str) -> str:
 
 
 def _log(facts: Facts, environ: Mapping[str, str]) -> Sequence[str] | None:
-    """Return the last lines; none of those for debugging, which may have prompts and answers."""
+    """Return of the last lines those that can have no prompts and answers; null: none is found."""
     manager = facts.service.manager if facts.service else None
     if manager == "systemd":
-        told = output_of(
+        shown = output_of(
             [
                 *("journalctl", f"--user-unit={SYSTEMD_SERVICE}", f"--lines={LOG_LINES}"),
-                *("--priority=info", "--output=short-iso", "--no-hostname", "--no-pager"),
+                *("--priority=info", "--output=json", "--all", f"--output-fields={_FIELDS}"),
+                "--no-pager",
             ],
             environ,
         )
-        return told.splitlines() if told else None
+        return journal_lines(shown.splitlines()) if shown else None
     if manager == "launchd" or sys.platform == "darwin":
         return _log_of_file()
     return None
@@ -101,17 +103,4 @@ def _log_of_file() -> Sequence[str] | None:
             lines = file.read().splitlines()
     except (OSError, ConfigInvalid):
         return None
-    told = [line for line in lines if _may_be_told(line)]
-    return [line.decode(errors="replace") for line in told[-LOG_LINES:]]
-
-
-class _Event(msgspec.Struct):
-    level: str
-
-
-def _may_be_told(line: bytes) -> bool:
-    """Return whether *line* is an event that is not for debugging; what is cut off is none."""
-    try:
-        return msgspec.json.decode(line, type=_Event).level != "debug"
-    except ValueError:
-        return False
+    return file_lines(lines)[-LOG_LINES:]

@@ -1,5 +1,6 @@
 """The links up to the daemon, judged: the socket, the daemon itself, its version. Pure."""
 
+import shlex
 import stat
 from typing import Literal
 
@@ -18,6 +19,18 @@ NO_SOCKET = Trouble(
     says="no daemon runs: there is no socket at {path}",
     means="devsynthd was not started, or listens elsewhere.",
     remedy="{start}",
+)
+SOCKET_GONE = Trouble(
+    check="socket",
+    says="the socket's file {path} is gone, and {manager} still listens where it was",
+    means="Somebody has deleted it. No client reaches the daemon, however often it is restarted.",
+    remedy="devsynthctl service stop; devsynthctl service start",
+)
+SOCKET_ELSEWHERE = Trouble(
+    check="socket",
+    says="nobody listens at {path}; the service has its socket at {theirs}",
+    means="The service was installed from a shell with another `DEVSYNTH_SOCKET`, or `--socket`.",
+    remedy="export DEVSYNTH_SOCKET={quoted_theirs}",
 )
 LEFTOVER = Trouble(
     check="socket",
@@ -54,7 +67,7 @@ OPEN_FOLDER = Trouble(
     check="socket",
     says="others may write to the socket's folder {folder} (mode {mode})",
     means="They could put a socket of their own there; a daemon refuses to listen in it.",
-    remedy="chmod go-w {folder}",
+    remedy="chmod go-w {quoted_folder}",
 )
 SHARED_FOLDER = Trouble(
     check="socket",
@@ -67,7 +80,7 @@ OPEN_SOCKET = Trouble(
     state="warn",
     says="others may connect to {path} (mode {mode})",
     means="Somebody has changed its mode. The daemon turns other users away all the same.",
-    remedy="chmod 600 {path}",
+    remedy="chmod 600 {quoted_path}",
 )
 HUNG = Trouble(
     check="daemon",
@@ -129,7 +142,7 @@ OTHER_PROTOCOL = Trouble(
 )
 
 TROUBLES = (
-    *(NO_SOCKET, LEFTOVER, NOT_A_SOCKET, FOREIGN, UNUSABLE),
+    *(NO_SOCKET, SOCKET_GONE, SOCKET_ELSEWHERE, LEFTOVER, NOT_A_SOCKET, FOREIGN, UNUSABLE),
     *(FOREIGN_FOLDER, OPEN_FOLDER, SHARED_FOLDER, OPEN_SOCKET),
     *(HUNG, STRANGER, HUNG_UP, TURNED_AWAY, ENDING, DAEMON_FAULT),
     *(OLD_DAEMON, OLD_COMMAND, OTHER_PROTOCOL),
@@ -156,13 +169,17 @@ class Commands(Struct, frozen=True):
 class SocketSeen(Struct, frozen=True, kw_only=True):
     """A socket's path as it was found; *fault* null: something accepts there.
 
-    *reason* is in the system's words. *folder_uid* and the modes are null where there is nothing.
+    *reason* is in the system's words. *manager* is who listens there, by its own word, for the
+    service; *elsewhere* is the service's socket if that is another one. *folder_uid* and the modes
+    are null where there is nothing.
     """
 
     path: str
     folder: str
     fault: SocketFault | None = None
     reason: str = ""
+    manager: str | None = None
+    elsewhere: str | None = None
     uid: int
     folder_uid: int | None = None
     folder_mode: int | None = None
@@ -171,7 +188,7 @@ class SocketSeen(Struct, frozen=True, kw_only=True):
 
 def judge_socket(seen: SocketSeen, commands: Commands) -> Verdict:
     """Return what *seen* means for whoever wants to reach a daemon there."""
-    trouble = _fault_of_folder(seen) or (_SOCKET_TROUBLES[seen.fault] if seen.fault else None)
+    trouble = _fault_of_folder(seen) or _fault_of_socket(seen)
     if trouble is None and seen.mode is not None and seen.mode & _OPEN_TO_OTHERS:
         trouble = OPEN_SOCKET
     if trouble is None:
@@ -179,6 +196,11 @@ def judge_socket(seen: SocketSeen, commands: Commands) -> Verdict:
     return trouble.told(
         path=seen.path,
         folder=seen.folder,
+        quoted_path=shlex.quote(seen.path),
+        quoted_folder=shlex.quote(seen.folder),
+        manager=seen.manager,
+        theirs=seen.elsewhere,
+        quoted_theirs=shlex.quote(seen.elsewhere or ""),
         uid=seen.folder_uid,
         mode=_octal((seen.mode if trouble is OPEN_SOCKET else seen.folder_mode) or 0),
         reason=seen.reason,
@@ -195,6 +217,14 @@ def _fault_of_folder(seen: SocketSeen) -> Trouble | None:
     if seen.folder_mode & _WRITABLE_BY_OTHERS:
         return SHARED_FOLDER if seen.folder_mode & stat.S_ISVTX else OPEN_FOLDER
     return None
+
+
+def _fault_of_socket(seen: SocketSeen) -> Trouble | None:
+    if seen.fault in ("missing", "leftover") and seen.elsewhere:
+        return SOCKET_ELSEWHERE
+    if seen.fault == "missing" and seen.manager:
+        return SOCKET_GONE
+    return _SOCKET_TROUBLES[seen.fault] if seen.fault else None
 
 
 def judge_daemon(pong: Pong) -> Verdict:

@@ -1,8 +1,11 @@
 """The checks up to the daemon and its settings: looks, and has what it saw judged."""
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from devsynthctl.client import Client
 from devsynthctl.doctor import looks
@@ -15,9 +18,11 @@ from devsynthctl.doctor.daemon_links import (
     judge_version,
 )
 from devsynthctl.doctor.facts import Facts
+from devsynthctl.doctor.sandbox import may_write
 from devsynthctl.doctor.server_settings import ServerSettings, of_infos, of_settings
 from devsynthctl.doctor.service_link import judge_service
 from devsynthctl.doctor.settings_links import (
+    HOMELESS,
     ConfigSeen,
     EnvironmentSeen,
     judge_config,
@@ -92,7 +97,15 @@ class DaemonSide:
         except ConfigInvalid as exc:
             verdict = UNUSABLE.told(path="the daemon's socket", reason=exc)
             return Verdict(verdict.state, verdict.message, exc.hint)
-        return judge_socket(looks.look_at_socket(self._address), self.commands())
+        service = self._facts.service
+        seen = looks.look_at_socket(self._address)
+        if service and service.socket:
+            if not self._is_the_users():
+                elsewhere = service.socket if self._given is None else None
+                seen = replace(seen, elsewhere=elsewhere)
+            elif service.listening:
+                seen = replace(seen, manager=service.manager)
+        return judge_socket(seen, self.commands())
 
     def daemon(self) -> Verdict:
         """Ask it how it is, and for its settings."""
@@ -119,7 +132,8 @@ class DaemonSide:
     def service(self) -> Verdict:
         """Tell what the service manager says."""
         if not self._is_the_users():
-            return skipped("the socket is another one than the service's")
+            theirs = self._facts.service.socket if self._facts.service else None
+            return skipped(f"the service has another socket{f', {theirs}' if theirs else ''}")
         # Anew: the first request may have started the daemon, or failed to.
         service = self._facts.service = looks.look_at_service(self._environ)
         pong = self._facts.pong
@@ -132,10 +146,12 @@ class DaemonSide:
 
     def config(self) -> Verdict:
         """Read the file that the daemon reads, or would read."""
-        status = self._facts.status
+        status, environ = self._facts.status, self._environ
         try:
-            ours = config_path(None, self._environ)
+            ours = config_path(None, environ)
         except ConfigInvalid as exc:
+            if status is None and not environ.get("DEVSYNTH_CONFIG"):
+                return HOMELESS.told()  # a daemon that is started here would do without
             if status is None:
                 return judge_config(ConfigSeen(path="", exists=False, errors=[str(exc)]))
             ours = Path(status.config.path)  # this shell has none at all
@@ -149,6 +165,7 @@ class DaemonSide:
                 daemons=status.config.error if status and not status.config.valid else None,
                 ours=None if is_same_file(ours, str(path)) else named(ours),
                 is_open=bool(self._values_of_file().get("llm_api_key")) and others_can_read(path),
+                is_caged=self._is_caged(path),
             )
         )
 
@@ -188,12 +205,11 @@ class DaemonSide:
             return Commands("devsynthctl service start", "devsynthctl service restart")
         start = f"{start_command(self._given)} &"
         if not is_stuck:
-            return Commands(start, f"devsynthctl shutdown, then: {start}")
+            return Commands(start, f"devsynthctl shutdown; {start}")
         pid = looks.listener_of(self._address.path) if self._address else None
-        stop = "end what listens there (pgrep -f devsynthd)"
         if pid and not looks.is_service_manager(pid):
-            stop = f"kill -9 {pid}"
-        return Commands(start, f"{stop}, then: {start}")
+            return Commands(start, f"kill -9 {pid}; {start}")
+        return Commands(start, f"end what listens there (pgrep -f devsynthd), then: {start}")
 
     def _values_of_file(self) -> Mapping[str, object]:
         return self._file.values if self._file else {}
@@ -209,8 +225,26 @@ class DaemonSide:
         return ()
 
     def _is_the_users(self) -> bool:
-        """Return whether the socket is the one that a service listens on."""
+        """Return whether the socket is the one that the service listens on, or one would."""
+        if self._address is None:
+            return False
+        if (service := self._facts.service) and service.socket:
+            return is_same_file(self._address.path, service.socket)
         with suppress(ConfigInvalid):
             default = socket_address(None, {**self._environ, "DEVSYNTH_SOCKET": ""})
-            return self._address is not None and default.path == self._address.path
+            return default.path == self._address.path
         return False
+
+    def _is_the_services(self) -> bool:
+        """Return whether the daemon that answers is the one that systemd has started."""
+        service, pong = self._facts.service, self._facts.pong
+        if not (service and pong and service.manager == "systemd"):
+            return False
+        return service.installed and service.pid == pong.pid
+
+    def _is_caged(self, path: Path) -> bool:
+        """Return whether its sandbox keeps the daemon from replacing the file at *path*."""
+        if not self._is_the_services():
+            return False
+        folder = Path(os.path.realpath(path)).parent
+        return not may_write(folder, looks.sandbox_of_service(self._environ))

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import msgspec
 
+from devsynthctl.doctor import sandbox
 from devsynthctl.doctor.daemon_links import SocketFault, SocketSeen
 from devsynthctl.knock import somebody_listens
 from devsynthctl.service.managers import manager_of
 from devsynthctl.service.reports import ServiceStatus
+from devsynthctl.service.unit_state import listed
 from devsynthd.host.address import Address
 from devsynthd.host.paths import runtime_dir
 from devsynthd.host.service_names import SYSTEMD_SERVICE, SYSTEMD_SOCKET
@@ -105,13 +107,24 @@ def _unused(_line: str) -> None:
     """Take a line of a log, which nobody asks for here."""
 
 
+def sandbox_of_service(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the settings of the service's sandbox that `may_write` looks at."""
+    return _shown(SYSTEMD_SERVICE, sandbox.PROPERTIES, environ)
+
+
 def is_stale(environ: Mapping[str, str]) -> bool:
     """Return whether the files of the service have changed since systemd read them."""
     units = (SYSTEMD_SERVICE, SYSTEMD_SOCKET)
-    command = ["systemctl", "--user", "show", "--property=NeedDaemonReload", *units]
+    asked = ("NeedDaemonReload",)
+    return any(_shown(unit, asked, environ).get(asked[0]) == "yes" for unit in units)
+
+
+def _shown(unit: str, names: Sequence[str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the properties *names* of *unit*; none of them if systemd does not answer."""
+    command = ["systemctl", "--user", "show", unit, f"--property={','.join(names)}"]
     # After `su` it is not set, but the manager may well be there.
     own = {"XDG_RUNTIME_DIR": str(runtime_dir(environ, os.getuid()))}
-    return "NeedDaemonReload=yes" in (output_of(command, {**environ, **own}) or "")
+    return listed(output_of(command, {**environ, **own}) or "")
 
 
 def output_of(command: Sequence[str], environ: Mapping[str, str]) -> str | None:

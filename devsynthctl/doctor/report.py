@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from devsynthctl.doctor.facts import Facts
 from devsynthctl.doctor.trouble import Finding
+from devsynthctl.doctor.variables import variable_lines
 from devsynthctl.render import models, settings
 from devsynthctl.render.status import flat
 from devsynthctl.render.text import cell
@@ -19,11 +20,6 @@ _INTRODUCTION = (
 )
 _NO_LOG = "none was found: a daemon that was started by hand logs to where it was started"
 _MAX_LINE = 500
-_OF_THE_SHELL = ("DEVSYNTH_", "XDG_", "LC_")
-_OF_THE_SHELL_TOO = (
-    *("LANG", "TERM", "NO_COLOR", "PYTHONPATH", "VIRTUAL_ENV", "JOURNAL_STREAM"),
-    *("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"),
-)
 
 
 class Surroundings(Struct, frozen=True, kw_only=True):
@@ -42,7 +38,7 @@ def report_text(findings: Iterable[Finding], facts: Facts, around: Surroundings)
         ("Checks", _checks(findings)),
         ("Status", _status(facts)),
         ("Settings", _settings(facts)),
-        ("Variables of this shell", _variables(around.environ)),
+        ("Variables of this shell", variable_lines(around.environ)),
         ("Models", _models(facts)),
         ("Service", _service(facts)),
         ("Log, the last lines", around.log or [_NO_LOG]),
@@ -75,12 +71,6 @@ def _settings(facts: Facts) -> Iterator[str]:
         yield "no daemon answered; one started from this shell would have:"
     for info in facts.settings or facts.settings_here or ():
         yield f"{info.key} = {settings.value_text(info.value)} ({info.source})"
-
-
-def _variables(environ: Mapping[str, str]) -> Iterator[str]:
-    for name in sorted(environ):
-        if name.startswith(_OF_THE_SHELL) or name.upper() in _OF_THE_SHELL_TOO:
-            yield f"{name}={environ[name]}"
 
 
 def _models(facts: Facts) -> Iterator[str]:

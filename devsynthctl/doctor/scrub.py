@@ -6,11 +6,16 @@ from collections.abc import Iterable
 from devsynthd.host.redaction import MASK, Redaction
 
 _TOKENS = re.compile(r"\bsk-[\w:.*-]{6,}")
-_AUTHORIZATION = re.compile(r"(?i)\b((?:proxy-)?authorization[\"']?\s*[:=]\s*[\"']?)[^\"'\n,;]+")
+_AUTHORIZATION = re.compile(r"(?i)\b((?:proxy-)?authorization[\"']?[ \t]*[:=][ \t]*)(?=\S).*")
+# What follows a name is masked up to the end of the line: nobody knows where a value ends.
 _NAMED = re.compile(
-    r"(?i)\b(\w*(?:api_?key|token|password|passwd|secret)\w*[\"']?[ \t]*[=:][ \t]*)"
-    r"([\"']?)[^\s\"',;(]+"
+    r"(?i)((?:\b\w*(?:api[-_]?key|token|passw(?:or)?d|passphrase|secret|credential)\w*|[?&]key)"
+    r"[\"']?[ \t]*[=:][ \t]*)"
+    r"(?!\((?:flag|env|file|default)\)$)(?=\S).*?(?P<source> \((?:flag|env|file|default)\))?$",
+    re.MULTILINE,
 )
+_MASKED = re.compile(r"[\"']?\*{8}[\"']?(?:[\s,;)]|$)")
+_USER_IN_URL = re.compile(r"(://)[^\s\"'<>]*@")
 _COUNTS = re.compile(r"(?i)tokens|token_timeout")
 _MIN_NAME_CHARACTERS = 2
 _NO_ONE = frozenset({"root", "user", "nobody", "localhost"})
@@ -52,8 +57,10 @@ class Scrub:
 
     def all(self, text: str) -> str:
         """Return *text* without them, and without who and where this is."""
-        text = _AUTHORIZATION.sub(rf"\1{MASK}", self.secrets(text))
+        # By their names first: what is masked already may be followed by the rest of a secret.
+        text = _AUTHORIZATION.sub(rf"\1{MASK}", text)
         text = _NAMED.sub(_masked, text)
+        text = self.secrets(_USER_IN_URL.sub(rf"\1{MASK}@", text))
         for pattern, shown in self._places:
             text = pattern.sub(shown, text)
         return text
@@ -61,4 +68,7 @@ class Scrub:
 
 def _masked(found: re.Match[str]) -> str:
     """Return the name of a secret with its value masked; settings that count tokens are none."""
-    return found[0] if _COUNTS.search(found[1]) else f"{found[1]}{found[2]}{MASK}"
+    name, value = found[1], found[0][len(found[1]) :]
+    if _COUNTS.search(name) or _MASKED.match(value):
+        return found[0]
+    return f"{name}{MASK}{found['source'] or ''}"

@@ -29,7 +29,7 @@ OTHERWISE_RUNNING = Trouble(
     state="warn",
     says="the daemon that answers (pid {pid}) is not the one of {manager}",
     means="It was started by hand, and keeps the service from its socket.",
-    remedy="devsynthctl shutdown, then: devsynthctl service start",
+    remedy="devsynthctl shutdown; devsynthctl service start",
 )
 STOPPED_SERVICE = Trouble(
     check="service",
@@ -51,7 +51,7 @@ STALE_UNIT = Trouble(
     state="warn",
     says="the files of the service have changed since {manager} read them",
     means="What runs is what was in them before.",
-    remedy="systemctl --user daemon-reload, then: devsynthctl service restart",
+    remedy="systemctl --user daemon-reload; devsynthctl service restart",
 )
 
 TROUBLES = (

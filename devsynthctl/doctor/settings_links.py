@@ -1,5 +1,6 @@
 """The settings, judged: the config file, and the environment of this shell. Pure."""
 
+import shlex
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -32,7 +33,22 @@ OPEN_FILE = Trouble(
     state="warn",
     says="{path} has llm_api_key, and other users can read it",
     means="They can use your key.",
-    remedy="chmod 600 {path}",
+    remedy="chmod 600 {quoted_path}",
+)
+CAGED_FILE = Trouble(
+    check="config",
+    state="warn",
+    says="the service's sandbox lets the daemon read {path}, but not change it",
+    means="The file was moved, or made a symlink, since the service was installed: `devsynthctl "
+    "config set` fails.",
+    remedy="devsynthctl service install",
+)
+HOMELESS = Trouble(
+    check="config",
+    state="warn",
+    says="this user has no home directory: no config file is read",
+    means="Settings come from variables only.",
+    remedy="set HOME, or name a file with DEVSYNTH_CONFIG",
 )
 INVALID_VARIABLES = Trouble(
     check="environment",
@@ -75,7 +91,7 @@ PROXY = Trouble(
 )
 
 TROUBLES = (
-    *(INVALID_FILE, REFUSED_FILE, OTHER_FILE, OPEN_FILE),
+    *(INVALID_FILE, REFUSED_FILE, OTHER_FILE, OPEN_FILE, CAGED_FILE, HOMELESS),
     *(INVALID_VARIABLES, UNKNOWN_VARIABLES, VARIABLES, HIDDEN, PROXY),
 )
 
@@ -85,7 +101,7 @@ class ConfigSeen(Struct, frozen=True, kw_only=True):
 
     *errors* are those of the file by itself. *daemons* is the error for which the daemon that runs
     does not take it, if it does not. *ours* is the file that a daemon started from this shell would
-    read, where that is another one.
+    read, where that is another one. *is_caged*: the sandbox keeps the daemon from changing it.
     """
 
     path: str
@@ -94,6 +110,7 @@ class ConfigSeen(Struct, frozen=True, kw_only=True):
     daemons: str | None = None
     ours: str | None = None
     is_open: bool = False
+    is_caged: bool = False
 
 
 class EnvironmentSeen(Struct, frozen=True, kw_only=True):
@@ -119,7 +136,9 @@ def judge_config(seen: ConfigSeen) -> Verdict:
     if seen.daemons is not None:
         return REFUSED_FILE.told(path=seen.path, errors=seen.daemons)
     if seen.is_open:
-        return OPEN_FILE.told(path=seen.path)
+        return OPEN_FILE.told(path=seen.path, quoted_path=shlex.quote(seen.path))
+    if seen.is_caged:
+        return CAGED_FILE.told(path=seen.path)
     if seen.ours is not None:
         return OTHER_FILE.told(theirs=seen.path, ours=seen.ours)
     return ok(f"{seen.path} {'is valid' if seen.exists else 'is not there: defaults hold'}")

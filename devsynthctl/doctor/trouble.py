@@ -74,6 +74,9 @@ _FILLED = {
     "restart": "devsynthctl service restart",
     "hint": "what it says",
     "quoted": "MODEL",
+    "quoted_path": "PATH",
+    "quoted_folder": "FOLDER",
+    "quoted_theirs": "THEIRS",
     "other": "URL",
 }
 

@@ -176,7 +176,7 @@ def judge_tcp(upstream: Upstream, tried: Sequence[Dialled], elsewhere: Dialled |
     return _no_connection(upstream, tried, elsewhere).told(
         tried=", ".join(each.address for each in tried),
         found=elsewhere.address if elsewhere else "",
-        url=_with_netloc(upstream.api_base, elsewhere.address) if elsewhere else "",
+        url=shlex.quote(_with_netloc(upstream.api_base, elsewhere.address) if elsewhere else ""),
         address=upstream.address,
         host=urlsplit(upstream.api_base).hostname or "",
         reason=next((each.reason for each in tried if each.reason), "no reason given"),

@@ -44,6 +44,9 @@ _HINTS = {
     errno.EFBIG: _NO_ROOM,
     errno.EILSEQ: "save it as UTF-8 in an editor",
     errno.ENOSPC: _NO_ROOM,
+    # For a service all is read-only but what its units name; it may have been a file of its own.
+    errno.EROFS: "is the daemon a service? `devsynthctl service install` lets its sandbox write "
+    "there; else its disk is mounted read-only",
     errno.ETIMEDOUT: "try again; on Linux, `lslocks` shows who that is",
 }
 _HINT = "it is as it was; DEVSYNTH_CONFIG names another file"
@@ -202,6 +205,8 @@ def _replace(target: Path, old: bytes | None, new: bytes) -> bool:
     if len(new) > MAX_FILE_BYTES:
         raise OSError(f"it would be bigger than {MAX_FILE_BYTES} bytes")
     status = target.stat() if target.exists() else None
+    if os.statvfs(target.parent).f_flag & os.ST_RDONLY:
+        raise OSError(errno.EROFS, "it is in a file system that is read-only here")
     if status and not os.access(target, os.W_OK):  # the rename would not mind
         raise OSError(errno.EACCES, "it is read-only for this user")
     fd, name = tempfile.mkstemp(prefix=".devsynth-", dir=target.parent)

@@ -27,7 +27,7 @@ from devsynthd.upstream.line import Line
 from devsynthd.upstream.lmstudio import LMStudioUpstream
 from devsynthd.upstream.openai import OpenAIUpstream
 from devsynthd.upstream.recognition import GREETING_PATH
-from devsynthd.upstream.transport_errors import Patience, chain, upstream_errors
+from devsynthd.upstream.transport_errors import Patience, chain, silent, upstream_errors
 from devsynthd.upstream.weights import Embedded, Use, engine_use, find_embedded
 from devsynthd.wire.errors import (
     ConfigInvalid,
@@ -172,11 +172,24 @@ class Probe:
         """
         path = GREETING_PATH if self._target.provider == "lmstudio" else "/models"
         patience = Patience("an answer", ANSWER_S, "The server may be busy or stuck: try again.")
-        with (
-            upstream_errors(self.address, lambda: patience),
-            self._http.get(path, Line(), timeout_s=ANSWER_S) as reply,
-        ):
-            return reply.status
+        line = Line()
+
+        def exchange() -> int:
+            try:
+                with (
+                    upstream_errors(self.address, lambda: patience),
+                    self._http.get(path, line, timeout_s=ANSWER_S) as reply,
+                ):
+                    return reply.status
+            finally:
+                line.let_go()
+
+        try:
+            # In all: of a head that drips, each byte alone may take ANSWER_S.
+            return within(self._target.connect_s + ANSWER_S, exchange)
+        except TimeoutError as exc:
+            line.hang_up()
+            raise silent(self.address, patience) from exc
 
     def models(self) -> Listing:
         """Return the models, as the daemon lists them.
@@ -267,13 +280,18 @@ def _is_gguf(path: Path) -> bool:
 
 
 def within(seconds: float, function: Callable[[], T]) -> T:
-    """Return what *function* returns, called on a thread that is left behind after *seconds*."""
-    answers: queue.SimpleQueue[T | OSError] = queue.SimpleQueue()
+    """Return what *function* returns, called on a thread that is left behind after *seconds*.
+
+    Raises:
+        OSError: *function* has raised it; a ``TimeoutError`` if it has not ended.
+        DevsynthError: *function* has raised it.
+    """
+    answers: queue.SimpleQueue[T | OSError | DevsynthError] = queue.SimpleQueue()
 
     def run() -> None:
         try:
             answers.put(function())
-        except OSError as exc:
+        except (OSError, DevsynthError) as exc:
             answers.put(exc)
         except UnicodeError as exc:  # no name that could be looked up
             answers.put(OSError(str(exc)))
@@ -283,6 +301,6 @@ def within(seconds: float, function: Callable[[], T]) -> T:
         answer = answers.get(timeout=seconds)
     except queue.Empty:
         raise TimeoutError(f"not within {seconds:g} s") from None
-    if isinstance(answer, OSError):
+    if isinstance(answer, OSError | DevsynthError):
         raise answer
     return answer

@@ -244,7 +244,7 @@ def test_a_server_that_only_the_daemon_cannot_reach(short_dir: Path, studio: LMS
         "models"
     )
     assert "no route to host" in result.told("models")
-    assert "devsynthctl shutdown, then: devsynthd --socket" in result.told("models")
+    assert "devsynthctl shutdown; devsynthd --socket" in result.told("models")
 
 
 def test_an_older_lm_studio_is_to_know_of(short_dir: Path) -> None:
@@ -316,7 +316,7 @@ def test_what_hides_the_file_in_the_daemon(short_dir: Path, studio: LMStudio) ->
 @pytest.mark.parametrize(
     ("version", "part"),
     [
-        ("0.0.9", "the daemon that runs is still 0.0.9 -> devsynthctl shutdown, then: devsynthd"),
+        ("0.0.9", "the daemon that runs is still 0.0.9 -> devsynthctl shutdown; devsynthd"),
         ("9.8.7", "the daemon 9.8.7 -> upgrade the one of this shell"),
     ],
 )

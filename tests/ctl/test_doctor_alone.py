@@ -3,17 +3,21 @@
 import json
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from tests.ctl.doctoring import Examined, examined
 from tests.lmstudio import LMStudio
+from tests.process.surroundings import as_nobody
 from tests.support.daemon import toml_of
 from tests.support.fake_daemon import FakeDaemon
+from tests.support.needs import need_root
 from tests.support.upstream_replies import html
 from tests.support.upstream_server import UpstreamServer
 from tests.upstream.certificates import self_signed
@@ -50,8 +54,13 @@ def closed_port() -> int:
 
 
 @contextmanager
-def saying(words: bytes) -> Iterator[int]:
-    """Listen at the port that the block gets, and tell whoever connects *words*, then hang up."""
+def saying(
+    words: bytes, *, more: bytes = b"", until: threading.Event | None = None
+) -> Iterator[int]:
+    """Listen at the port that the block gets, and tell whoever connects *words*, then hang up.
+
+    With *until* tell them *more* five times a second, until that is set or they have gone.
+    """
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -63,6 +72,9 @@ def saying(words: bytes) -> Iterator[int]:
                 with connection:
                     connection.recv(65536)
                     connection.sendall(words)
+                    with suppress(OSError):
+                        while until and not until.wait(0.2):
+                            connection.sendall(more)
 
         thread = threading.Thread(target=serve)
         thread.start()
@@ -71,6 +83,15 @@ def saying(words: bytes) -> Iterator[int]:
         finally:
             server.shutdown(socket.SHUT_RDWR)
             thread.join()
+
+
+@contextmanager
+def dripping() -> Iterator[int]:
+    """Listen at the port that the block gets, and tell whoever connects a head that never ends."""
+    is_over = threading.Event()
+    with saying(b"HTTP/1.1 200 OK\r\nX: ", more=b"x", until=is_over) as port:
+        yield port
+        is_over.set()
 
 
 # The server ------------------------------------------------------------------------------------
@@ -141,6 +162,15 @@ def test_the_host_has_no_address(look: Look) -> None:
     assert "has no address" in result.told("dns")
     assert "config set llm_api_base" in result.told("dns")
     assert result.checks["tcp"]["message"] == "not checked: the host is not known"
+
+
+def test_a_server_that_says_one_byte_after_the_other(look: Look) -> None:
+    """Each of them comes in time, the head of the answer never does."""
+    with dripping() as port:
+        result = look(llm_api_base=f"http://127.0.0.1:{port}/v1", llm_connect_timeout=0.5)
+
+    assert "accepted the request, but an answer did not come within 5 s" in result.told("http")
+    assert result.checks["http"]["duration_s"] < 10
 
 
 def test_a_server_that_takes_connections_and_says_nothing(look: Look) -> None:
@@ -269,6 +299,17 @@ def test_a_key_that_others_can_read(look: Look, config_file: Path) -> None:
     assert look(llm_api_key="planted-key-2").states["config"] == "ok"
 
 
+def test_a_key_in_a_folder_with_a_blank(look: Look, short_dir: Path) -> None:
+    folder = short_dir / "my files"
+    folder.mkdir()
+    file = folder / "config.toml"
+    file.write_text(toml_of({"llm_api_key": "planted-key-2"}))
+    file.chmod(0o644)
+    result = look({"DEVSYNTH_CONFIG": str(file)})
+
+    assert result.checks["config"]["remedy"] == f"chmod 600 '{file}'"
+
+
 def test_the_engine_without_its_model(look: Look, tmp_path: Path) -> None:
     result = look(llm_provider="embedded", embedded_model_path=str(tmp_path / "none.gguf"))
 
@@ -285,6 +326,30 @@ def test_an_engine_that_may_stand_in_is_only_told_of(look: Look, tmp_path: Path)
 
     assert result.states["engine"] == "warn"
     assert "engine" not in look().checks
+
+
+def test_a_user_without_a_home(short_dir: Path) -> None:
+    """A daemon of theirs would do without a file, so that is no mistake."""
+    need_root()
+    keep = (
+        f"XDG_RUNTIME_DIR={short_dir}",
+        f"DEVSYNTH_LLM_API_BASE=http://127.0.0.1:{closed_port()}",
+    )
+    command = [*as_nobody(*keep), sys.executable, "-m", "devsynthctl", "doctor", "--json"]
+    process = subprocess.run(
+        command,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )
+    result = Examined(process)
+
+    assert result.states["config"] == "warn"
+    assert result.checks["config"]["message"].startswith("this user has no home directory")
+    assert result.checks["config"]["remedy"] == "set HOME, or name a file with DEVSYNTH_CONFIG"
+    assert result.states["tcp"] == "failed"  # the variables are known all the same
 
 
 # The socket ------------------------------------------------------------------------------------
@@ -307,10 +372,14 @@ def test_a_file_that_is_no_socket(look: Look, short_dir: Path) -> None:
 
 
 def test_a_folder_that_others_may_write(look: Look, short_dir: Path) -> None:
-    short_dir.chmod(0o777)
+    folder = short_dir / "my run"
+    folder.mkdir()
+    folder.chmod(0o777)
     result = look()
+    spaced = examined(folder / "d.sock", "--no-generate")
 
-    assert f"chmod go-w {short_dir}" in result.told("socket")
+    assert result.states["socket"] == "failed"
+    assert spaced.checks["socket"]["remedy"] == f"chmod go-w '{folder}'"
 
 
 def test_a_path_that_cannot_be(config_file: Path) -> None:
@@ -333,7 +402,8 @@ def test_a_daemon_that_hangs(config_file: Path, short_dir: Path) -> None:
         result = examined(path, timeout="0.3")
 
     assert "takes connections, but does not answer" in result.told("daemon")
-    assert f"kill -9 {os.getpid()}, then: devsynthd --socket {path} &" in result.told("daemon")
+    remedy = result.checks["daemon"]["remedy"]
+    assert remedy == f"kill -9 {os.getpid()}; devsynthd --socket {path} &"
     assert result.states["config"] == "ok"
     assert not config_file.exists()
 

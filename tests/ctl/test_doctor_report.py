@@ -76,7 +76,7 @@ def test_it_has_what_helps_and_no_secrets(
     for part in (
         *("## Versions", "libzmq: ", "Python: ", "## Checks", "ok      socket", "failed  context"),
         *("## Status", "config.path = ~/config.toml", "source.reachable = true"),
-        *("## Variables of this shell", "DEVSYNTH_LLM_API_BASE=http://********@gpu"),
+        *("## Variables of this shell", "DEVSYNTH_LLM_API_BASE is set"),
         *("## Models", QWEN, "## Service", "## Log"),
     ):
         assert part in text, part
@@ -93,6 +93,33 @@ def test_the_names_of_user_and_machine_are_left_out(daemon: RunningDaemon, short
 
     assert "XDG_DATA_HOME=/srv/" in text
     assert [name for name in names if re.search(rf"(?<![\w-]){name}(?![\w-])", text)] == []
+
+
+def test_variables_are_told_only_where_they_can_be_no_secret(short_dir: Path) -> None:
+    secret = "leaked"  # noqa: S105 - found nowhere else
+    environ = {
+        "HOME": str(short_dir),
+        "DEVSYNTH_CONFIG": str(short_dir / "none.toml"),
+        "DEVSYNTH_LLM_MAX_TOKENS": "77",
+        "DEVSYNTH_LLM_API_KEY": f"sk-{secret}",
+        "DEVSYNTH_LLM_MODE": secret,
+        "DEVSYNTH_OPENAI_API_KEY": f"({secret})",
+        "DEVSYNTH_DB_PASSWORD": f"correct {secret} staple",
+        "DEVSYNTH_GITHUB_PAT": f"ghp_{secret}",
+        "DEVSYNTH_AUTH": secret,
+        "DEVSYNTH_X_API_KEY": f"a;{secret}",
+        "LC_PASSWORD": secret,
+        "HTTP_PROXY": f"carl:{secret}@proxy.example:3128",
+        "https_proxy": f"http://carl:{secret}/x@proxy.example:3128",
+    }
+    process = doctor(short_dir / "d.sock", "--no-generate", "--report", "-", environ=environ)
+
+    assert secret not in process.stdout + process.stderr
+    for line in (
+        *("DEVSYNTH_LLM_MAX_TOKENS=77", "DEVSYNTH_CONFIG=~/none.toml", "DEVSYNTH_AUTH is set"),
+        *("DEVSYNTH_LLM_API_KEY is set", "HTTP_PROXY=proxy.example:3128"),
+    ):
+        assert f"\n    {line}\n" in process.stdout, line
 
 
 def test_on_standard_output_it_is_the_report_alone(daemon: RunningDaemon) -> None:
@@ -178,8 +205,9 @@ def test_the_file_of_the_log_without_what_is_for_debugging(
     """Where launchd looks after the daemon. What was cut off at the beginning is no line."""
     for name in ("XDG_STATE_HOME", "XDG_CACHE_HOME", "HOME"):
         monkeypatch.setenv(name, str(tmp_path))
-    events = [{"level": "debug", "message": "prompt: planted"}]
-    events += [{"level": "info", "message": f"event {number}"} for number in range(300)]
+    usual = {"time": "T", "logger": "devsynthd.daemon"}
+    events = [usual | {"level": "debug", "message": "prompt: planted"}]
+    events += [usual | {"level": "info", "message": f"event {number}"} for number in range(300)]
     file = log_file()
     file.parent.mkdir(parents=True)
     file.write_text("cut off\n" + "".join(f"{json.dumps(event)}\n" for event in events))
@@ -188,7 +216,7 @@ def test_the_file_of_the_log_without_what_is_for_debugging(
     log = surroundings(facts, os.environ).log
 
     assert log
-    assert [json.loads(line)["message"] for line in log] == [f"event {n}" for n in range(100, 300)]
+    assert log == [f"T info event {number}" for number in range(100, 300)]
     file.unlink()
     assert surroundings(facts, os.environ).log is None
 

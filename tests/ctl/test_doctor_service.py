@@ -1,5 +1,6 @@
 """``doctor`` where a service manager looks after the daemon: a stand-in says how its units are."""
 
+import json
 import os
 import sys
 from collections.abc import Callable
@@ -22,12 +23,13 @@ _SYSTEMCTL = """\
 case "$*" in
 *show-environment*) echo "HOME=$HOME" ;;
 *--property=Version*) echo "Version=252" ;;
-*NeedDaemonReload*) echo "NeedDaemonReload=${FAKE_STALE:-no}" ;;
-*devsynthd.socket*) printf '%b' "$FAKE_SOCKET" ;;
-*devsynthd.service*)
+*devsynthd.socket*LoadState*) printf '%b' "$FAKE_SOCKET" ;;
+*devsynthd.service*LoadState*)
     printf '%b' "$FAKE_SERVICE"
     [ -e "$HOME/asked" ] && printf '%b' "$FAKE_AFTERWARDS"
     touch "$HOME/asked" ;;
+*NeedDaemonReload*) echo "NeedDaemonReload=${FAKE_STALE:-no}" ;;
+*ReadWritePaths*) printf '%b' "$FAKE_SANDBOX" ;;
 esac
 """
 
@@ -40,6 +42,7 @@ AGAIN = (
     "NRestarts=4\\n"
 )
 EXITED = "ExecMainCode=1\\nExecMainStatus={}\\n"
+LISTENS_AT = "Listen={} (Stream)\\n"
 UNKNOWN = "LoadState=not-found\\nActiveState=inactive\\nSubState=dead\\nResult=success\\n"
 
 Look = Callable[..., Examined]
@@ -167,21 +170,106 @@ def test_another_daemon_has_its_socket(look: Look, socket: Path) -> None:
         running = look(f"{RUNNING}MainPID=4321\\n", INACTIVE)
 
     assert "(pid 4322) is not the one of systemd" in running.told("service")
-    assert "devsynthctl shutdown, then: devsynthctl service start" in running.told("service")
+    assert "devsynthctl shutdown; devsynthctl service start" in running.told("service")
     assert failed.states["service"] == "warn"  # somebody answers all the same
+
+
+def test_its_socket_has_another_place(look: Look, short_dir: Path) -> None:
+    """A shell without the variable that the service was installed with."""
+    result = look(INACTIVE, LISTENING + LISTENS_AT.format(f"{short_dir}/my own.sock"))
+
+    assert f"the service has its socket at {short_dir}/my own.sock" in result.told("socket")
+    assert result.checks["socket"]["remedy"] == f"export DEVSYNTH_SOCKET='{short_dir}/my own.sock'"
+    assert f"the service has another socket, {short_dir}/my own.sock" in result.told("service")
+
+
+def test_a_socket_of_its_own_that_this_shell_knows_of(look: Look, short_dir: Path) -> None:
+    path = short_dir / "own.sock"
+    states = (f"{RUNNING}MainPID=4321\\n", LISTENING + LISTENS_AT.format(path))
+    with FakeDaemon(path, answering(4321)):
+        result = look(*states, DEVSYNTH_SOCKET=str(path))
+    stopped = look(INACTIVE, INACTIVE + LISTENS_AT.format(path), DEVSYNTH_SOCKET=str(path))
+
+    assert result.checks["service"]["message"] == "installed in systemd, is active (running)"
+    assert stopped.checks["socket"]["remedy"] == "devsynthctl service start"
+
+
+def test_somebody_who_asks_for_another_daemon_gets_it(look: Look, short_dir: Path) -> None:
+    states = {
+        "FAKE_SERVICE": INACTIVE,
+        "FAKE_SOCKET": LISTENING + LISTENS_AT.format(short_dir / "own.sock"),
+    }
+    other = short_dir / "other.sock"
+    result = examined(other, "--no-generate", environ=states)
+
+    assert look(INACTIVE).states["socket"] == "failed"
+    assert result.checks["socket"]["remedy"] == f"devsynthd --socket {other} &"
+    assert "the service has another socket" in result.told("service")
+
+
+def test_the_file_of_its_socket_was_deleted(look: Look, socket: Path) -> None:
+    listening = LISTENING + LISTENS_AT.format(socket)
+    gone, stopped = look(AGAIN, listening), look(INACTIVE, INACTIVE + LISTENS_AT.format(socket))
+
+    assert f"the socket's file {socket} is gone, and systemd still listens" in gone.told("socket")
+    assert gone.checks["socket"]["remedy"] == (
+        "devsynthctl service stop; devsynthctl service start"
+    )
+    assert stopped.checks["socket"]["remedy"] == "devsynthctl service start"
+
+
+@pytest.mark.parametrize(
+    ("sandbox", "state"),
+    [
+        ("ProtectSystem=strict\\nReadWritePaths=-/none /other dir -{}/a dir /x\\n", "ok"),
+        ("ProtectSystem=strict\\nReadWritePaths=-{}\\n", "ok"),
+        ("ProtectSystem=strict\\nReadWritePaths=-{}/link /none\\n", "ok"),
+        ("ProtectSystem=strict\\nReadWritePaths=-{}/a -{}/a dir2\\n", "warn"),
+        ("ProtectSystem=strict\\nReadWritePaths=\\n", "warn"),
+        ("ProtectSystem=no\\nReadWritePaths=\\n", "ok"),
+        ("", "ok"),
+    ],
+)
+def test_its_sandbox_and_the_config_file(
+    look: Look, socket: Path, short_dir: Path, sandbox: str, state: str
+) -> None:
+    """The file is a symlink: what is written is its target."""
+    folder = short_dir / "a dir"
+    folder.mkdir()
+    (short_dir / "link").symlink_to(folder)
+    (folder / "real.toml").touch()
+    file = short_dir / "config.toml"
+    file.symlink_to(folder / "real.toml")
+    status = STATUS | {"config": STATUS["config"] | {"path": str(file)}}
+    told = report(*map(setting, BY_KEY))
+    script = serving(ping=PONG | {"pid": 4321}, status=status, config_get=told, list=models())
+    environ = {"FAKE_SANDBOX": sandbox.format(short_dir, short_dir), "DEVSYNTH_CONFIG": str(file)}
+    with FakeDaemon(socket, script):
+        result = look(f"{RUNNING}MainPID=4321\\n", LISTENING, **environ)
+
+    assert result.states["config"] == state
+    if state == "warn":
+        assert f"lets the daemon read {file}, but not change it" in result.told("config")
+        assert result.checks["config"]["remedy"] == "devsynthctl service install"
 
 
 @pytest.mark.usefixtures("look")
 def test_the_report_has_the_journal_but_nothing_for_debugging(short_dir: Path) -> None:
     """Lines for debugging may have prompts and answers, so they are not even asked for."""
     journalctl = short_dir / "bin" / "journalctl"
-    journalctl.write_text('#!/bin/sh\necho "asked: $*"\necho "key Bearer planted-9 of $HOME"\n')
+    event = {"LOGGER": "devsynthd.daemon", "PRIORITY": "6", "__REALTIME_TIMESTAMP": "0"}
+    said = json.dumps(event | {"MESSAGE": f"key Bearer planted-9 of {short_dir}"})
+    engines = json.dumps({"MESSAGE": "prompt: planted-8", "SYSLOG_IDENTIFIER": "devsynthd"})
+    journalctl.write_text(
+        f"#!/bin/sh\necho \"$*\" >'{short_dir}/asked for'\necho '{said}'\necho '{engines}'\n"
+    )
     journalctl.chmod(0o755)
     environ = {"FAKE_SERVICE": RUNNING, "FAKE_SOCKET": LISTENING}
     text = doctor(None, "--no-generate", "--report", "-", environ=environ).stdout
 
-    log = text.partition("## Log")[2]
-    assert "--user-unit=devsynthd.service" in log
-    assert "--priority=info" in log
-    assert "key Bearer ******** of ~" in log
+    asked = (short_dir / "asked for").read_text()
+    assert "--user-unit=devsynthd.service" in asked
+    assert "--priority=info" in asked
+    assert "1970-01-01T00:00:00Z info key Bearer ******** of ~" in text.partition("## Log")[2]
+    assert "planted" not in text
     assert "manager = systemd" in text

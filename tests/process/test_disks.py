@@ -73,7 +73,7 @@ def test_a_read_only_disk_leaves_the_config_file_as_it_is(
     script = read_only_disk(disk, keep=f"printf %s '{CONTENT}' >{file}")
     environ = {**asks(upstream), "DEVSYNTH_CONFIG": str(file)}
     with daemon_process(short_dir, environ=environ, within=with_mounts(script)) as daemon:
-        assert_nothing_is_written(daemon, "read-only", "ls -la")
+        assert_nothing_is_written(daemon, "read-only here", "devsynthctl service install")
         assert seen_by(daemon.process.pid, file).read_text() == CONTENT
 
 
