@@ -5,6 +5,8 @@ from typing import Protocol
 
 Frames = list[bytes]
 
+_NUMBER_BYTES = 5
+
 
 class Send(Protocol):
     """How a peer's messages leave: the router's part."""
@@ -18,7 +20,8 @@ class Peer:
 
     *uid* and *pid* are null where the system does not tell them. *is_own*: it is the daemon itself,
     looking after its socket. A peer is *writable* while all that was sent to it has been taken by
-    the transport.
+    the transport. *is_numbered*: the ROUTER has given it its identity, which no other peer will
+    ever have.
     """
 
     def __init__(
@@ -34,6 +37,7 @@ class Peer:
     ) -> None:
         self.routing_id, self.fd, self.uid, self.pid = routing_id, fd, uid, pid
         self.is_req, self.is_own = socket_type == "REQ", is_own
+        self.is_numbered = _is_number(routing_id)
         self.gone = False
         self.outbox: deque[Frames] = deque()
         self.outbox_bytes = 0
@@ -53,11 +57,20 @@ class Peer:
     def is_older_than(self, routing_id: bytes) -> bool:
         """Whether this connection is known to have been made before that of *routing_id*.
 
-        A ROUTER numbers the peers that bring no identity of their own: a zero byte, then a
-        32-bit counter. Of chosen identities nothing is known, and the newcomer is believed.
+        Of chosen identities nothing is known, and the newcomer is believed.
         """
-        numbered = self.routing_id[:1] == b"\0" and routing_id[:1] == b"\0"
-        return not numbered or self.routing_id < routing_id
+        both_numbered = self.is_numbered and _is_number(routing_id)
+        return not both_numbered or self.routing_id < routing_id
+
+
+def _is_number(routing_id: bytes) -> bool:
+    """Return whether *routing_id* is one that a ROUTER gives to who brings none of its own.
+
+    That is a zero byte, then a 32-bit counter. libzmq lets a client choose such a one all the same,
+    though its manual keeps the zero byte for itself: who does, and hangs up, and comes back at once
+    on a descriptor of the same number, may be taken for the one who has left.
+    """
+    return len(routing_id) == _NUMBER_BYTES and routing_id[0] == 0
 
 
 def parse_peer_address(address: str) -> tuple[int | None, int | None]:

@@ -8,9 +8,9 @@ from collections.abc import Collection
 from typing import Protocol
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
-from devsynthd.transport.peer import Frames, Peer, parse_peer_address
+from devsynthd.transport.peer import Frames, Peer
+from devsynthd.transport.peers import Peers
 
 logger = logging.getLogger(__name__)
 
@@ -19,12 +19,17 @@ RECEIVE_HIGH_WATER = 16
 # Messages, not bytes: enough for a burst of chunks, few enough for replies of a megabyte.
 SEND_HIGH_WATER = 64
 MAX_OUTBOX_BYTES = 16 * 2**20  # and one message more: however long an answer is, it has room
-BATCH = 64  # messages read before other work of the loop has its turn
+# Messages read before they are answered, and all of them before other work of the loop has its
+# turn. Mostly there is one. Of many, libzmq's thread sends the answers together, woken up once.
+BURSTS = (1, 16, 16, 16, 16)
 MIN_RETRY_S, MAX_RETRY_S = 0.002, 0.05
 LONG_S, LONG_RETRY_S = 5.0, 1.0  # a reader may be suspended for hours: no reason to wake up often
 STALL_S = 30.0
 LINGER_MS = 1000
 SILENCE_S, SILENCE_LIMIT_S = 0.05, 0.5
+# Plain numbers: operators of an enum's members take longer than what they are for.
+_NOW, _MORE_NOW = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
+_READABLE = int(zmq.POLLIN)
 
 
 class Listener(Protocol):
@@ -54,10 +59,7 @@ class Router:
     ) -> None:
         self._listener, self._stall_s = listener, stall_s
         self._loop = asyncio.get_running_loop()
-        self._peers: dict[bytes, Peer] = {}
-        self._by_fd: dict[int, Peer] = {}
-        self._connected: set[int] = set()  # descriptors
-        self._clients = self._heard = 0
+        self._heard = 0  # messages
         self._slow: set[Peer] = set()
         self._stalled: set[Peer] = set()  # those that have not read for so long that it was logged
         self._all_sent = asyncio.Event()
@@ -66,6 +68,8 @@ class Router:
         self._retry_s = MIN_RETRY_S
         self._moved_at = 0.0  # when a slow peer read last, or another one became slow
         self._drain_due: asyncio.Handle | None = None
+        self._is_draining = False
+        self._held: list[tuple[Peer, Frames]] | None = None  # what is to be sent after a burst
         self._endpoint = ""
         self._own_ids, self._dialled = b"\1" + secrets.token_bytes(8), 0
         self._context = zmq.Context()
@@ -79,7 +83,9 @@ class Router:
         # Without a ZAP domain libzmq aborts the process when bytes that are not ZMTP arrive
         # while the socket closes.
         socket.setsockopt(zmq.ZAP_DOMAIN, b"devsynthd")
-        self._monitor = socket.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
+        self._peers = Peers(
+            socket, self._own_ids, self._send, left=self._left, counted=listener.connected
+        )
 
     def bind(self, endpoint: str, *, fd: int | None = None) -> None:
         """Listen on *endpoint*, an ``ipc://`` address, for this user only.
@@ -100,7 +106,7 @@ class Router:
             raise OSError(exc.errno, exc.strerror) from exc
         finally:
             os.umask(previous)
-        self._loop.add_reader(self._monitor.fileno(), self._read_monitor)
+        self._loop.add_reader(self._peers.fileno(), self._peers.read_news)
         self._loop.add_reader(self._socket.fileno(), self._drain)
         self._drain()
 
@@ -141,13 +147,12 @@ class Router:
         if self._socket.closed:
             return
         self._loop.remove_reader(self._socket.fileno())
-        self._loop.remove_reader(self._monitor.fileno())
+        self._loop.remove_reader(self._peers.fileno())
         for timer in (self._retry, self._drain_due):
             if timer is not None:
                 timer.cancel()
         self._flush_slow()
-        self._socket.disable_monitor()
-        self._monitor.close(linger=0)
+        self._peers.close()
         self._socket.close()
         self._context.term()
 
@@ -156,82 +161,62 @@ class Router:
     def _drain(self) -> None:
         """Read what is there. The socket's descriptor is edge-triggered: until it is empty."""
         self._drain_due = None
-        for _ in range(BATCH):
-            try:
-                parts = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
-            except zmq.Again:
-                return
-            # Whoever left before this was sent must be known to have left: descriptors and
-            # identities are used again.
-            self._read_monitor()
-            self._heard += 1
-            peer = self._peer(parts[0].bytes, parts[-1])
-            if peer is not None:
-                self._listener.received(peer, [part.bytes for part in parts[1:]])
+        self._is_draining = True
+        try:
+            for most in BURSTS:
+                self._read(most)
+                # Sending may have consumed the edge that announces new messages.
+                if not self._is_readable():
+                    return
+        finally:
+            self._is_draining = False
         self._drain_soon()
+
+    def _read(self, most: int) -> None:
+        """Hand on what is there, not more than *most*, and send at once all that is said to it."""
+        said: list[tuple[Peer, Frames]] = []
+        self._held = said
+        try:
+            for _ in range(most):
+                try:
+                    routing_id = self._socket.recv(_NOW)
+                except zmq.Again:
+                    return
+                self._receive(routing_id)
+        finally:
+            self._held = None
+            for peer, frames in said:
+                self._send(peer, frames)
+
+    def _receive(self, routing_id: bytes) -> None:
+        """Hand on the message of which *routing_id* has just been read."""
+        frame = self._socket.recv(_NOW, copy=False)
+        frames = [frame.bytes]
+        while frame.more:
+            frame = self._socket.recv(_NOW, copy=False)
+            frames.append(frame.bytes)
+        self._heard += 1
+        if peer := self._peers.sender(routing_id, frame):
+            self._listener.received(peer, frames)
+
+    def _is_readable(self) -> bool:
+        return bool(int(self._socket.get(zmq.EVENTS)) & _READABLE)
 
     def _drain_soon(self) -> None:
         if self._drain_due is None:
             self._drain_due = self._loop.call_soon(self._drain)
 
-    def _peer(self, routing_id: bytes, frame: zmq.Frame) -> Peer | None:
-        """Return who sent *frame*, or none if that connection has ended already."""
-        fd = int(frame.get(zmq.SRCFD))
-        peer = self._peers.get(routing_id)
-        if peer is not None and peer.fd == fd:
-            return peer
-        if fd not in self._connected:
-            return None
-        holder = self._by_fd.get(fd)
-        if holder is not None:
-            if not holder.is_older_than(routing_id):
-                return None
-            self._forget(holder)
-        if peer is not None:  # the same identity on a new connection
-            self._forget(peer)
-        uid, pid = parse_peer_address(str(frame.get("Peer-Address")))
-        peer = Peer(
-            routing_id,
-            self._send,
-            fd=fd,
-            uid=uid,
-            pid=pid,
-            socket_type=str(frame.get("Socket-Type")),
-            is_own=routing_id.startswith(self._own_ids),
-        )
-        self._peers[routing_id] = self._by_fd[fd] = peer
-        self._count(peer, 1)
-        return peer
-
-    def _read_monitor(self) -> None:
-        while self._events(self._monitor) & zmq.POLLIN:
-            event = recv_monitor_message(self._monitor)
-            fd = event["value"]
-            if event["event"] == zmq.EVENT_DISCONNECTED:
-                self._connected.discard(fd)
-                if peer := self._by_fd.get(fd):
-                    self._forget(peer)
-            elif event["event"] == zmq.EVENT_ACCEPTED:
-                self._connected.add(fd)
-
-    def _forget(self, peer: Peer) -> None:
-        self._peers.pop(peer.routing_id, None)
-        self._by_fd.pop(peer.fd, None)
+    def _left(self, peer: Peer) -> None:
         self._no_longer_slow(peer)
         peer.outbox.clear()
-        if not peer.gone:
-            peer.gone = True
-            self._listener.left(peer)
-            self._count(peer, -1)
-
-    def _count(self, peer: Peer, change: int) -> None:
-        if not peer.is_own:
-            self._clients += change
-            self._listener.connected(self._clients)
+        self._listener.left(peer)
 
     # Sending -------------------------------------------------------------------------------
 
     def _send(self, peer: Peer, frames: Frames) -> None:
+        if self._held is not None:
+            self._held.append((peer, frames))
+            return
         if peer.gone or self._socket.closed:
             return
         if (not peer.outbox and self._try(peer, frames)) or peer.gone:
@@ -259,17 +244,20 @@ class Router:
     def _try(self, peer: Peer, frames: Frames) -> bool:
         """Return whether *frames* left; a peer that is not there any more is forgotten."""
         try:
-            self._socket.send_multipart([peer.routing_id, *frames], zmq.NOBLOCK)
+            self._socket.send(peer.routing_id, _MORE_NOW)
+            for frame in frames[:-1]:
+                self._socket.send(frame, _MORE_NOW)
+            self._socket.send(frames[-1], _NOW)
         except zmq.Again:
             return False
         except zmq.ZMQError as exc:
             if exc.errno != zmq.EHOSTUNREACH:
                 raise
-            self._forget(peer)
+            self._peers.forget(peer)
             return False
         finally:
             # Sending, in vain too, may have consumed the edge that announces new messages.
-            if self._events(self._socket) & zmq.POLLIN:
+            if not self._is_draining and self._is_readable():
                 self._drain_soon()
         return True
 
@@ -335,7 +323,3 @@ class Router:
             self._all_sent.set()
         else:
             self._all_sent.clear()
-
-    @staticmethod
-    def _events(socket: zmq.Socket[bytes]) -> int:
-        return int(socket.get(zmq.EVENTS))
