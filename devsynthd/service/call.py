@@ -114,7 +114,7 @@ class Call:
         self._reason: DevsynthError | None = None
         self._timing: Timing | None = None  # of a completion
         self.error: ErrorInfo | None = None
-        self._ended = asyncio.Event()
+        self._ended: asyncio.Event | None = None  # most calls are answered at once
 
     @property
     def client(self) -> Client:
@@ -212,7 +212,8 @@ class Call:
             if isinstance(reply, Error):
                 self.error = reply.error
             self.changed()
-        self._ended.set()
+        if self._ended is not None:
+            self._ended.set()
 
     # Ending early --------------------------------------------------------------------------
 
@@ -235,7 +236,9 @@ class Call:
 
     async def ended(self) -> None:
         """Wait until it has been answered."""
-        await self._ended.wait()
+        if not self.answered:
+            self._ended = self._ended or asyncio.Event()
+            await self._ended.wait()
 
     def info(self, position: int | None) -> RequestInfo:
         """Return it as ``status`` and events show it; *position* is its place in the queue."""

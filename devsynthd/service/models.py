@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import Coroutine, Mapping
 from typing import Any
 
+from msgspec import Raw
 from msgspec.structs import replace
 
 from devsynthd.catalog.catalog import Catalog
@@ -15,14 +16,17 @@ from devsynthd.settings.configuration import Configuration
 from devsynthd.settings.report import CHOSEN_AUTOMATICALLY, hider
 from devsynthd.settings.schema import BY_KEY
 from devsynthd.settings.sources import Loaded
+from devsynthd.wire.codec import Encoding, packed
 from devsynthd.wire.errors import ConfigInvalid, UpstreamUnavailable
 from devsynthd.wire.objects import Model, Warn
 from devsynthd.wire.requests import List, Select, Value
-from devsynthd.wire.results import Models, Selected
+from devsynthd.wire.results import Models, PackedModels, Selected
 
 IDLE_REFRESH_S = 1.0
 
 _ALL = List(id=0)
+
+Listed = Models | PackedModels
 
 
 class ModelsService:
@@ -31,18 +35,19 @@ class ModelsService:
     def __init__(self, catalog: Catalog, poller: Poller, configuration: Configuration) -> None:
         self._catalog, self._poller = catalog, poller
         self._configuration = configuration
+        self._packed: dict[Encoding, tuple[int, Raw]] = {}  # of the generation that is told
 
     # list ----------------------------------------------------------------------------------
 
-    def list(self, request: List, call: Call) -> Models | Coroutine[Any, Any, Models]:
+    def list(self, request: List, call: Call) -> Listed | Coroutine[Any, Any, Listed]:
         """Return the list at once if what is known will do, else the work that gets it."""
         if request.since is not None:
             return self._changed_list(request, call)
         if self._needs_refresh(request):
-            return self._refreshed_list(request)
+            return self._refreshed_list(request, call)
         if not self._catalog.reachable:
             self._poller.probe_soon()
-        return self._answer(request)
+        return self._answer(request, call)
 
     def _needs_refresh(self, request: List) -> bool:
         age_s = self._catalog.age_s
@@ -52,16 +57,16 @@ class ModelsService:
             return not self._poller.has_polled or not self._catalog.reachable
         return self._poller.is_late and self._catalog.reachable
 
-    async def _refreshed_list(self, request: List) -> Models:
+    async def _refreshed_list(self, request: List, call: Call) -> Listed:
         if request.refresh or request.max_age is not None:
             await self._poller.refresh()
         elif self._catalog.age_s is None:
             await self._poller.probe(self._configuration.settings.llm_connect_timeout)
         else:
             await self._poller.probe(IDLE_REFRESH_S)
-        return self._answer(request)
+        return self._answer(request, call)
 
-    async def _changed_list(self, request: List, call: Call) -> Models:
+    async def _changed_list(self, request: List, call: Call) -> Listed:
         """Return the list when its generation differs from ``since``, or as it is at the end."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(call.deadline):
@@ -69,9 +74,29 @@ class ModelsService:
                     await self._poller.refresh()
                 while self._catalog.generation == request.since:
                     await self._catalog.change()
-        return self._answer(request)
+        return self._answer(request, call)
 
-    def _answer(self, request: List) -> Models:
+    def _answer(self, request: List, call: Call) -> Listed:
+        """Return what *request* asks for; the whole list is encoded once a generation."""
+        catalog, models = self._catalog, self._catalog.view.models
+        if models is None or request.loaded or request.kind is not None:
+            return self._told(request)
+        return PackedModels(
+            generation=catalog.generation,
+            models=self._in(call.envelope.encoding, models),
+            selection=catalog.view.selection,
+            source=catalog.source(),
+            warnings=self._warnings(request),
+        )
+
+    def _in(self, encoding: Encoding, models: tuple[Model, ...]) -> Raw:
+        generation, raw = self._packed.get(encoding, (None, None))
+        if raw is None or generation != self._catalog.generation:
+            raw = packed(models, encoding)
+            self._packed[encoding] = self._catalog.generation, raw
+        return raw
+
+    def _told(self, request: List) -> Models:
         view = self._catalog.view
         models = (self._stand_in(),) if view.models is None else view.models
         return Models(
@@ -84,7 +109,7 @@ class ModelsService:
 
     def current(self) -> Models:
         """Return all that is known now, as ``list`` without conditions does."""
-        return self._answer(_ALL)
+        return self._told(_ALL)
 
     def _stand_in(self) -> Model:
         name = self._catalog.wishes.stand_in

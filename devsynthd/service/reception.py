@@ -146,7 +146,8 @@ class Reception:
         if client.uid is not None and client.uid not in self._users:
             raise Forbidden(
                 f"uid {client.uid} may not use this socket",
-                hint="each user runs a daemon of their own",
+                hint="each user runs a daemon of their own; in the sandbox of a service, root is "
+                "not known as root: `runuser -u USER -- devsynthctl` is",
             )
         if len(frames) != 1 and (len(frames) != 2 or frames[0]):  # noqa: PLR2004 - the delimiter
             raise BadRequest(

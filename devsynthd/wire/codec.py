@@ -97,7 +97,8 @@ class Undecodable(Exception):
 
 def encoding_of(body: bytes) -> Encoding:
     """Return JSON if the first byte of *body* after white space is ``{``, else MessagePack."""
-    return Encoding.JSON if _JSON_START.match(body) else Encoding.MSGPACK
+    is_map_in_msgpack = body[:1] >= b"\x80"  # to know that takes less than to look for JSON
+    return Encoding.MSGPACK if is_map_in_msgpack or not _JSON_START.match(body) else Encoding.JSON
 
 
 def decode_request(body: bytes, encoding: Encoding) -> AnyRequest:
@@ -173,6 +174,11 @@ def request_id(request: Request) -> RequestId:
 def encode(message: AnyReply | Request, encoding: Encoding = Encoding.MSGPACK) -> bytes:
     """Return *message* as a body."""
     return _ENCODERS[encoding](message)
+
+
+def packed(value: object, encoding: Encoding) -> msgspec.Raw:
+    """Return *value* as it stands inside a reply in *encoding*."""
+    return msgspec.Raw(_ENCODERS[encoding](value))
 
 
 def decode_reply(body: bytes) -> ReceivedReply:

@@ -71,6 +71,16 @@ class Models(Struct, frozen=True, kw_only=True):
     warnings: tuple[Warn, ...]
 
 
+class PackedModels(Struct, frozen=True, kw_only=True):
+    """The same as a daemon sends it: the models are in the encoding of the reply already."""
+
+    generation: int
+    models: Raw
+    selection: Selection
+    source: Source
+    warnings: tuple[Warn, ...]
+
+
 class Selected(Struct, frozen=True, kw_only=True):
     """Answer to ``select``; *previous* is the model named before."""
 
@@ -176,6 +186,7 @@ AnyResult = (
     Pong
     | StatusReport
     | Models
+    | PackedModels
     | Selected
     | Completion
     | Embeddings
