@@ -40,6 +40,9 @@ MEANT_FOR_ONE = frozenset({"cancel", "shutdown"})
 
 _PROMPT = frozenset({"ping", "status", "cancel", "config_get", "config_set", "reload", "shutdown"})
 _MIN_TIMEOUT_S = 0.001
+# Not isinstance: for three structs it takes longer than to encode a request.
+_WITH_PROGRESS = (Generate, Load, Download)
+_BEGINNINGS = (Chunk, Event)
 
 
 def give_up_at(op: str, sent_at: float, deadline: float | None) -> float | None:
@@ -109,7 +112,7 @@ class Attempts:
     def take(self, answer: Answer) -> None:
         """Note that *answer* has come."""
         # Being told of its place in the queue, say, it has not begun.
-        self._has_begun = self._has_begun or isinstance(answer, Chunk | Event)
+        self._has_begun = self._has_begun or type(answer) in _BEGINNINGS
 
     def may_repeat_after(self, error: DevsynthError, connection: object = None) -> bool:
         """Return whether it may be sent again now that it has ended with *error* on *connection*.
@@ -139,7 +142,7 @@ class Attempts:
 
 def with_progress(request: Request, *, is_wanted: bool) -> Request:
     """Return *request* so that progress is told if it *is_wanted* and there is any."""
-    if isinstance(request, Generate | Load | Download):
+    if type(request) in _WITH_PROGRESS:
         return structs.replace(request, progress=is_wanted)
     return request
 

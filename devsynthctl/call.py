@@ -136,10 +136,10 @@ class Call:
 
     def _send(self) -> Inbox:
         send_by = self._attempts.send_by
-        self._link.connect(send_by)
+        session = self._link.connect(send_by)
         attempt = self._attempts.prepare(time.monotonic(), time.time())
         self._give_up = attempt.give_up
-        return self._link.send(attempt.body, self.id, send_by)
+        return self._link.send_on(session, attempt.body, self.id, send_by)
 
     def _send_again_after(self, error: DevsynthError) -> None:
         """Send it to whoever answers at the address by then, or raise why not in the end."""

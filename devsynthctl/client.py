@@ -13,6 +13,7 @@ from devsynthctl.call import UNSENT, Call, OnProgress, read_result
 from devsynthctl.connection import OnIdle
 from devsynthctl.generation_request import GenerateOptions, checked, generate_request
 from devsynthctl.link import Link
+from devsynthctl.listed import ListReader
 from devsynthctl.stream import Stream
 from devsynthctl.subscription import Subscription
 from devsynthd import __version__
@@ -92,6 +93,7 @@ class Client:
     ) -> None:
         self._link = Link(address, name, on_idle)
         self._timeout_s = timeout
+        self._lists = ListReader()
 
     def connect(self, wait: float = 0) -> None:
         """Connect now; *wait* is how many seconds the daemon may take to appear."""
@@ -128,7 +130,7 @@ class Client:
         request = List(
             id=UNSENT, refresh=refresh, max_age=max_age, since=since, loaded=loaded, kind=kind
         )
-        return read_result(self.ask(request, timeout=timeout), Models)
+        return self._lists.read(self.ask(request, timeout=timeout))
 
     def wait_for_change(self, since: int | None = None, *, timeout: float | None = None) -> Models:
         """Return the list as soon as anything in it, the selection or the reachability changes.

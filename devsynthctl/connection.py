@@ -47,8 +47,8 @@ class Connection:
 
     Knows no messages. Any thread may use it at any time: the socket is touched under a lock that
     nobody holds while waiting. What is waited for are descriptors, which tell changes only; so who
-    has used up a sign of something to be read passes it on, by a pipe. Not to be used across a
-    fork.
+    has used up a sign of something to be read passes it on, by a pipe, if anybody waits. Not to be
+    used across a fork.
     """
 
     def __init__(
@@ -58,6 +58,7 @@ class Connection:
         self._hung_up = self._is_woken = False
         self._flush_until: float | None = None
         self._lock = threading.Lock()
+        self._waiting: list[None] = []  # who waits, or is about to; one too many costs time only
         self._posted: deque[bytes] = deque()
         self._woken_fd, self._wake_fd = os.pipe()
         # Not by `close`: somebody may be about to wait for it.
@@ -83,7 +84,8 @@ class Connection:
                 if self._dealer.is_made:
                     return True
                 self._dealer.is_readable()  # its descriptor tells of more than bodies
-            if not self._goes_on(until):
+                self._waiting.append(None)
+            if not self._goes_on(until, self._wait(until)):
                 return False
 
     def send(self, body: bytes, until: float | None) -> bool:
@@ -126,15 +128,17 @@ class Connection:
             Disconnected: The connection has ended and all that came before is read.
             HungUp: So it has, by `close`.
         """
+        ready: list[int] = []
         while True:
             with self._lock:
-                bodies, flush_until = self._receive()
+                bodies, flush_until = self._receive(ready)
+                if not bodies:
+                    self._waiting.append(None)
             self._send_posted()
             if bodies:
                 return bodies
-            if flush_until is not None:
-                self._wait(flush_until)
-            elif not self._goes_on(until):
+            ready = self._wait(until if flush_until is None else flush_until)
+            if flush_until is None and not self._goes_on(until, ready):
                 return []
 
     def close(self) -> None:
@@ -148,14 +152,24 @@ class Connection:
 
     # With the lock -------------------------------------------------------------------------
 
-    def _receive(self) -> tuple[list[bytes], float | None]:
-        """Return what is there; else, if the peer has hung up, until when more may come."""
-        self._look()
+    def _receive(self, ready: list[int]) -> tuple[list[bytes], float | None]:
+        """Return what is there; else, if the peer has hung up, until when more may come.
+
+        *ready* are the descriptors that have just told of something.
+        """
+        self._heed_wake()
         if self._dealer.is_closed:
             raise HungUp if self._hung_up else Disconnected
-        bodies: list[bytes] = []
-        while len(bodies) < _BATCH and (body := self._dealer.receive()) is not None:
-            bodies.append(body)
+        if self._dealer.monitor_fd in ready:
+            self._dealer.read_news()
+        if self._dealer.fd in ready:
+            # One will have come. Whether it was the only one, the next call finds out.
+            body = self._dealer.receive()
+            bodies = [] if body is None else [body]
+        else:
+            bodies = self._dealer.receive_all(_BATCH)
+        if bodies and self._waiting and self._dealer.is_readable():
+            self._wake()
         if bodies or not self._dealer.has_ended:
             return bodies, None
         # The news of the end may overtake the last bodies by a moment.
@@ -174,17 +188,20 @@ class Connection:
                 self._wake()
             raise Disconnected
         has_left = self._dealer.send(body)
-        if self._dealer.is_readable():
+        if self._waiting and self._dealer.is_readable():
             self._wake()
         return has_left
 
     def _look(self) -> None:
         """Take in the news, and that somebody was woken."""
+        self._heed_wake()
+        if not self._dealer.is_closed:
+            self._dealer.read_news()
+
+    def _heed_wake(self) -> None:
         if self._is_woken:
             self._is_woken = False
             os.read(self._woken_fd, 1)
-        if not self._dealer.is_closed:
-            self._dealer.read_news()
 
     def _wake(self) -> None:
         """Have whoever waits, or is about to, look again."""
@@ -201,17 +218,19 @@ class Connection:
                 while True:
                     self._send(self._posted.popleft())
 
-    def _goes_on(self, until: float | None) -> bool:
-        """Wait a while, and return whether there is time left."""
-        has_news = self._wait(until)
-        return may_go_on(until, None if has_news else self._on_idle)
+    def _goes_on(self, until: float | None, ready: list[int]) -> bool:
+        """Return whether there is time left, after a wait for what is *ready*."""
+        return may_go_on(until, None if ready else self._on_idle)
 
-    def _wait(self, until: float | None) -> bool:
-        """Wait a while, at most to *until*; return false if nothing has happened."""
-        poller = select.poll()  # one cannot be used twice at a time
-        for fd in (self._dealer.fd, self._dealer.monitor_fd, self._woken_fd):
-            poller.register(fd, select.POLLIN)
-        return bool(poller.poll(math.ceil(slice_s(until) * 1000)))
+    def _wait(self, until: float | None) -> list[int]:
+        """Wait a while, at most to *until*; return the descriptors that tell of something."""
+        try:
+            poller = select.poll()  # one cannot be used twice at a time
+            for fd in (self._dealer.fd, self._dealer.monitor_fd, self._woken_fd):
+                poller.register(fd, select.POLLIN)
+            return [fd for fd, _ in poller.poll(math.ceil(slice_s(until) * 1000))]
+        finally:
+            self._waiting.pop()
 
 
 def _close_pipe(*fds: int) -> None:

@@ -75,9 +75,14 @@ class Link:
         Raises:
             DaemonUnreachable, NoAnswer: As `devsynthctl.connection.connect`.
         """
+        mine = self._mine()
+        if (session := mine.session) and not session.ended:
+            return session
+        return self._connect(mine, until)
+
+    def _connect(self, mine: _Process, until: float | None) -> Session:
         limit = time.monotonic() + SILENCE_LIMIT_S
         limit = limit if until is None else min(limit, until)
-        mine = self._mine()
         closings = mine.closings
 
         def on_idle() -> None:
@@ -112,8 +117,18 @@ class Link:
         Raises:
             DaemonUnreachable, NoAnswer, ConnectionLost: It was not sent.
         """
+        return self.send_on(self.connect(until), body, request_id, until)
+
+    def send_on(
+        self, session: Session, body: bytes, request_id: object, until: float | None
+    ) -> Inbox:
+        """Do as ``send``, on *session*, which ``connect`` has just returned, if that still lives.
+
+        Raises:
+            DaemonUnreachable, NoAnswer, ConnectionLost: It was not sent.
+        """
         try:
-            inbox = self.connect(until).send(body, request_id, until)
+            inbox = session.send(body, request_id, until)
         except Disconnected:
             inbox = self._send_anew(body, request_id, until)
         if inbox is None:

@@ -50,6 +50,7 @@ class Session:
         self._inboxes: dict[object, Inbox] = {}
         self._lock = threading.RLock()  # what the garbage collector closes comes here at any time
         self._news = threading.Condition(self._lock)
+        self._asleep = 0
         self._reader: int | None = None  # the thread
         self._pid = os.getpid()
 
@@ -61,10 +62,11 @@ class Session:
     def send(self, body: bytes, request_id: object, until: float | None) -> "Inbox | None":
         """Send the request in *body*; return its inbox, or null if it could not be sent in time.
 
+        To be called in the process only that has made the session.
+
         Raises:
             Disconnected: The connection has ended; *body* was not sent.
         """
-        self._require_process()
         inbox = Inbox(self, request_id)
         with self._lock:
             self._inboxes[request_id] = inbox  # before another thread reads its first reply
@@ -98,7 +100,7 @@ class Session:
                 before = self._reader
                 if before is None:
                     self._reader = me
-                elif before != me and self._news.wait(slice_s(until)):
+                elif before != me and self._sleep(until):
                     return True
             if before in (None, me):  # ourselves, if what we wait in has asked something else
                 return self._read_for_all(until)
@@ -106,7 +108,7 @@ class Session:
             if before is None:
                 with self._lock:
                     self._reader = None
-                    self._news.notify_all()
+                    self._wake()
         return may_go_on(until, self._on_idle)
 
     def take(self, unread: Unread) -> ReceivedReply | None:
@@ -119,7 +121,7 @@ class Session:
         with self._lock:
             inbox.end(HungUp)
             self._inboxes.pop(inbox.request_id, None)
-            self._news.notify_all()  # somebody may wait for it
+            self._wake()  # somebody may wait for it
 
     def close(self) -> None:
         """Hang up; what a daemon that has gone said before stays in the inboxes."""
@@ -132,6 +134,18 @@ class Session:
                 while time.monotonic() < until:
                     self.read(until)
         self._connection.close()
+
+    def _sleep(self, until: float | None) -> bool:
+        """Wait a while, with the lock, for another thread to read; return whether it has."""
+        self._asleep += 1
+        try:
+            return self._news.wait(slice_s(until))
+        finally:
+            self._asleep -= 1
+
+    def _wake(self) -> None:
+        if self._asleep:
+            self._news.notify_all()
 
     def _read_for_all(self, until: float | None) -> bool:
         started = time.monotonic()
@@ -210,7 +224,7 @@ class Inbox:
             Disconnected: As `Session.read`.
         """
         while True:
-            if (reply := self.session.take(self._unread)) is not None:
+            if self._unread and (reply := self.session.take(self._unread)) is not None:
                 return reply
             if self._end is not None:
                 raise self._end()

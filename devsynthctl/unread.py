@@ -1,6 +1,6 @@
 """The replies to one request that have come and are not read yet: bounded, in their order. Pure."""
 
-from collections import Counter, deque
+from collections import deque
 
 from msgspec import structs
 
@@ -24,7 +24,7 @@ class Unread:
     def __init__(self) -> None:
         self._replies: deque[tuple[ReceivedReply, int]] = deque()  # and the bytes it takes
         self._bytes = 0
-        self._missed: Counter[Topic] = Counter()
+        self._missed: dict[Topic, int] = {}
 
     def __bool__(self) -> bool:
         return bool(self._replies)
@@ -36,7 +36,8 @@ class Unread:
         while self._bytes > MAX_UNREAD_BYTES and isinstance(reply, Event):
             oldest = self._take()
             if isinstance(oldest, Event):
-                self._missed[oldest.topic] += 1 + oldest.missed
+                so_far = self._missed.get(oldest.topic, 0)
+                self._missed[oldest.topic] = so_far + 1 + oldest.missed
         taken_bytes = body_bytes + _OVERHEAD_BYTES
         self._replies.append((reply, taken_bytes))
         self._bytes += taken_bytes

@@ -17,6 +17,7 @@ from devsynthctl.aio.subscription import AsyncSubscription
 from devsynthctl.attempts import with_progress
 from devsynthctl.call import UNSENT, OnProgress, read_result
 from devsynthctl.generation_request import GenerateOptions, checked, generate_request
+from devsynthctl.listed import ListReader
 from devsynthd import __version__
 from devsynthd.wire.replies import Progress, ReceivedResult
 from devsynthd.wire.requests import (
@@ -102,6 +103,7 @@ class AsyncClient:
     ) -> None:
         self._link = Link(address, name)
         self._timeout_s = timeout
+        self._lists = ListReader()
 
     async def connect(self, wait: float = 0) -> None:
         """Connect now; *wait* is how many seconds the daemon may take to appear."""
@@ -138,7 +140,7 @@ class AsyncClient:
         request = List(
             id=UNSENT, refresh=refresh, max_age=max_age, since=since, loaded=loaded, kind=kind
         )
-        return read_result(await self.ask(request, timeout=timeout), Models)
+        return self._lists.read(await self.ask(request, timeout=timeout))
 
     async def wait_for_change(
         self, since: int | None = None, *, timeout: float | None = None
