@@ -3,7 +3,6 @@
 import math
 import os
 import select
-import shutil
 import sys
 from collections.abc import Callable, Container, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -54,7 +53,11 @@ class App:
     @property
     def width(self) -> float:
         """How many columns there are for a table; no limit in a pipe."""
-        return shutil.get_terminal_size().columns if self.on_terminal else math.inf
+        if not self.on_terminal:
+            return math.inf
+        from shutil import get_terminal_size  # noqa: PLC0415 - it brings all kinds of archives
+
+        return get_terminal_size().columns
 
     def client(self, *, endless: bool = False) -> "Client":
         """Return a client for this run; use it in a ``with``.

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -140,6 +139,8 @@ class TextCommand(click.Command):
 
     def _no_such_option(self, word: str, ctx: click.Context) -> click.UsageError:
         known = [name for param in self.get_params(ctx) for name in param.opts]
+        from difflib import get_close_matches  # noqa: PLC0415 - only a mistake pays for it
+
         near = get_close_matches(word.partition("=")[0], known, n=1)
         return click.UsageError(
             f"no such option: {word} ("
