@@ -1,6 +1,7 @@
 """From argv to settings to run to exit status."""
 
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -79,6 +80,7 @@ def _run(plan: Plan, notifier: Notifier, inherited: Inherited | None) -> int:
         logger.warning("%s", warning)
     raise_descriptor_limit()
     keep_little_free_memory()
+    gc.freeze()  # what was imported stays: to look through it would stop the loop for 10 ms
     try:
         asyncio.run(_until_signalled(plan, notifier, redaction))
     except ClaimRefused as exc:

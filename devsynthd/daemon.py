@@ -24,11 +24,13 @@ from devsynthd.changes import Changes
 from devsynthd.host.limits import resident_bytes
 from devsynthd.host.notify import Notifier
 from devsynthd.host.redaction import Redaction
+from devsynthd.host.spare_memory import SpareMemory
 from devsynthd.plan import Plan
 from devsynthd.scheduling.turns import Turns
 from devsynthd.self_check import INTERVAL_S, PER_WATCHDOG, SelfCheck, SocketLost
 from devsynthd.service.answer import Answers
 from devsynthd.service.asking import Asking
+from devsynthd.service.call import Call
 from devsynthd.service.embedding import EmbeddingService
 from devsynthd.service.events import Events
 from devsynthd.service.generation import GenerationService
@@ -55,8 +57,8 @@ from devsynthd.wire.limits import MAX_MESSAGE_BYTES
 
 logger = logging.getLogger(__name__)
 
-# Threads that parse an answer hold the interpreter's lock for this long at most before the event
-# loop has its turn again; the default of 5 ms shows in the time to the first token.
+# Threads that parse lists and vectors hold the interpreter's lock for this long at most before the
+# event loop has its turn again; the default of 5 ms shows in answers that run beside embeddings.
 SWITCH_INTERVAL_S = 0.0005
 CLEAN_UP_S = 15.0  # what the end may take besides the grace
 
@@ -81,6 +83,7 @@ class Daemon:
         self._redaction = redaction or Redaction()
         self._redaction.learn(plan.prepared.loaded.settings.llm_api_key)
         self._instance = secrets.token_hex(8)
+        self._memory = SpareMemory()
         self._configuration = Configuration(plan.source, plan.file, plan.prepared, self._adopt)
         self._configuration.reloading = self._notifier.reloading
         self._changes: Changes  # made with the rooms, and not needed before
@@ -188,6 +191,7 @@ class Daemon:
                 task.cancel()
             await asyncio.wait(background)  # one may have a socket open that the router waits for
             poller.close()
+            self._memory.close()
             router.close()
             await upstreams.close()
             await engine.stop()
@@ -273,7 +277,11 @@ class Daemon:
             events.outdated("upstream")
             tell_manager()
 
-        register.on_change = requests.changed
+        def request_changed(call: Call) -> None:
+            self._memory.used()
+            requests.changed(call)
+
+        register.on_change = request_changed
         catalog.on_change, catalog.on_source_change = models_changed, source_changed
         configuration.on_change = lambda keys: events.publish("config", configuration.news(keys))
         return events, requests

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from devsynthd.wire.errors import ConfigInvalid
 
-# M_TRIM_THRESHOLD and M_MMAP_THRESHOLD of malloc.h, in bytes
-_MALLOC_LIMITS = ((-1, 128 * 1024), (-3, 64 * 1024))
+# Of malloc.h: M_TRIM_THRESHOLD and M_MMAP_THRESHOLD, in bytes, and M_ARENA_MAX. The interpreter's
+# lock lets one thread at a time allocate: more arenas would only be more places to keep memory in.
+_MALLOC_LIMITS = ((-1, 128 * 1024), (-3, 64 * 1024), (-8, 1))
 _MACOS_OPEN_MAX = 10240  # the most that macOS takes, whatever hard limit it reports
 
 MIN_DESCRIPTORS = 64
@@ -67,6 +68,17 @@ def keep_little_free_memory() -> bool:
     with suppress(AttributeError, OSError):
         mallopt = ctypes.CDLL(None).mallopt
         return all(mallopt(parameter, value) for parameter, value in _MALLOC_LIMITS)
+    return False
+
+
+def give_back_free_memory() -> bool:
+    """Give back what lies free between things in use; return false where the C library cannot.
+
+    By itself glibc gives back only what is free at the end of its memory. This takes up to a
+    millisecond.
+    """
+    with suppress(AttributeError, OSError):
+        return bool(ctypes.CDLL(None).malloc_trim(0))
     return False
 
 
