@@ -123,6 +123,10 @@ class Poller:
             await self.refresh()
         await self.refresh()
 
+    def refresh_anew_soon(self) -> None:
+        """Have the upstream asked from now on, for nobody in particular."""
+        self._tasks.create_task(self.refresh_anew())
+
     async def probe(self, limit_s: float) -> None:
         """Refresh unless that was just done; wait *limit_s* at most, whatever comes of it."""
         if self._ended_at is not None and self._clock() - self._ended_at < FRESH_S:

@@ -126,7 +126,7 @@ class Routing:
 
     def outdated(self) -> None:
         """Have the list refreshed: the upstream answered as if it were another one."""
-        self._poller.refresh_soon()
+        self._poller.refresh_anew_soon()
 
     def context_length(self, model: str) -> int | None:
         """Return the context of the loaded *model* in tokens, if it is known."""

@@ -231,3 +231,20 @@ def test_whoever_waits_when_polling_ends_is_let_go() -> None:
             await waiting
 
     asyncio.run(run())
+
+
+def test_what_is_outdated_is_asked_anew_after_the_answer_that_is_under_way() -> None:
+    async def run() -> None:
+        async with setup() as here:
+            here.upstream.may_answer.clear()
+            under_way = asyncio.ensure_future(here.poller.refresh())
+            await here.upstream.was_asked.wait()
+
+            here.poller.refresh_anew_soon()
+            here.upstream.may_answer.set()
+            await under_way
+            await here.poller.refresh()  # shares the one that is due
+
+            assert here.upstream.asked == 2
+
+    asyncio.run(run())

@@ -41,6 +41,7 @@ def model_in(listed: Models, model_id: str) -> Model:
 
 def refreshed(client: Client) -> Models:
     """Return the list as the upstream tells it now."""
+    client.list()  # the first poll may be under way, and older than what has just been changed
     return client.list(refresh=True)
 
 
