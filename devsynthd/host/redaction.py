@@ -18,8 +18,8 @@ MAX_EXCERPT = 2000
 _SHORT = 6
 """Characters. What is shorter is masked only where it stands alone: "x" is in half of all words."""
 
-_BEARER = re.compile(r"(?i)\b(bearer\s+)[^\s\"',;]+")
-_IN_URL = re.compile(r"(://)[^/\s\"'<>]*@")
+_BEARER = re.compile(r"(?i)\b(bearer\s+)[^\s\"',;]+()")
+_IN_URL = re.compile(r"(://)[^/\s\"'<>]*(@)")
 
 
 class Excerpt:
@@ -56,7 +56,8 @@ class Redaction:
         """Return *text* without secrets."""
         if self._pattern is not None:
             text = self._pattern.sub(MASK, text)
-        return _IN_URL.sub(rf"\1{MASK}@", _BEARER.sub(rf"\1{MASK}", text))
+        text = _BEARER.sub(_masked, text)
+        return _IN_URL.sub(_masked, text) if "://" in text else text
 
     def value(self, value: Any) -> Any:  # noqa: ANN401 - JSON is anything
         """Return the JSON-like *value* without secrets in its texts."""
@@ -72,6 +73,11 @@ class Redaction:
                 return [self.value(each) for each in value]
             case _:
                 return value
+
+
+def _masked(match: re.Match[str]) -> str:
+    # A function: a template would be looked up for each text, also where nothing matches.
+    return f"{match[1]}{MASK}{match[2]}"
 
 
 def _cut(text: str) -> str:

@@ -10,7 +10,7 @@ from devsynthd.upstream.fill_in import FillIn
 
 
 class Order(Struct, frozen=True):
-    """A body and where it goes: *path* under the base, or with *at_root* as ``Http.post`` says."""
+    """A body and where it goes: *path* under the base, or with *at_root* as ``Http.ask`` says."""
 
     path: str
     body: bytes

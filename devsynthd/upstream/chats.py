@@ -2,39 +2,34 @@
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from functools import partial
-
-from urllib3.exceptions import HTTPError
 
 from devsynthd.upstream.answers import Answer
 from devsynthd.upstream.base import Chat, Delta, Ending, Stages
-from devsynthd.upstream.bodies import order_of
-from devsynthd.upstream.exchanges import Exchanges
+from devsynthd.upstream.bodies import Order, order_of
+from devsynthd.upstream.exchanges import Exchanges, given_up
 from devsynthd.upstream.failures import ModelGone, failure_of, final, incomplete
 from devsynthd.upstream.fill_in import FillIn, cannot_fill_in
-from devsynthd.upstream.http import Http, Reply, Timeouts
+from devsynthd.upstream.http import RESET_AT_ONCE_S, Http, Timeouts
+from devsynthd.upstream.kept import Kept, NotSent
 from devsynthd.upstream.line import Line
+from devsynthd.upstream.reading import ANSWER_LIMIT, Reading
 from devsynthd.upstream.relay import Relay
-from devsynthd.upstream.transport_errors import (
-    Patience,
-    SizeLimit,
-    silent,
-    too_large,
-    upstream_errors,
-)
-from devsynthd.wire.errors import Cancelled, DevsynthError
-
-AFTER_FINISH_S = 5.0
-"""How long usage and ``[DONE]`` may take after the last token, whatever else comes meanwhile;
-without them it is complete too."""
+from devsynthd.upstream.reply import Reply
+from devsynthd.upstream.stream import READ_BYTES, Stream
+from devsynthd.upstream.transport_errors import too_large, upstream_errors, was_reset
+from devsynthd.upstream.waits import Waits
+from devsynthd.wire.errors import DevsynthError
 
 MAX_ERROR_BYTES = 2**20
-ANSWER_LIMIT = SizeLimit(64 * 2**20, "in one answer", "Set max_tokens, or a smaller one.")
 
 
 class Chats:
     """Asks at *http*, on threads of *exchanges*; keeps *secrets* out of errors.
 
+    A thread does what may block: it opens the connection. The event loop asks on it and reads; a
+    request that it cannot send at once has the thread until the head of the answer has come.
     *prefix* leads from the base of *http* to that of the API: ``/v1`` or nothing.
     """
 
@@ -51,6 +46,7 @@ class Chats:
         self._http, self._prefix, self._timeouts, self._clock = http, prefix, timeouts, clock
         self._address, self._secrets = http.address, secrets
         self._exchanges = exchanges
+        self._buffer = memoryview(bytearray(READ_BYTES))
 
     async def chat(
         self, chat: Chat, relay: Relay[Delta], stages: Stages, fill_in: FillIn | None = None
@@ -61,37 +57,28 @@ class Chats:
         *fill_in* is how the server fills in the middle.
 
         Raises:
-            DevsynthError: As ``Upstream.chat`` says; ``cancelled`` if *relay* was closed.
+            DevsynthError: As ``Upstream.chat`` says.
         """
         if chat.suffix is not None and fill_in in (None, FillIn.NONE):
             raise cannot_fill_in(self._address)
         stages.sent()
-        exchange = partial(self._answer, chat, fill_in, relay)
-        return await self._exchanges.run(exchange, on_hang_up=relay.close)
-
-    def _answer(
-        self, chat: Chat, fill_in: FillIn | None, relay: Relay[Delta], line: Line
-    ) -> Ending:
-        """Ask for an answer and read it to its end (on a thread)."""
-        answer = Answer(address=self._address, secrets=self._secrets)
+        answer, line = Answer(address=self._address, secrets=self._secrets), Line()
+        waits = Waits(answer, self._timeouts, self._clock)
         order = order_of(chat, fill_in)
-        path = order.path if order.at_root else self._prefix + order.path
-        waits = _Waits(answer, self._address, self._timeouts, self._clock)
         try:
-            with (
-                upstream_errors(self._address, waits.patience),
-                self._http.post(
-                    path,
-                    order.body,
-                    line,
-                    timeout_s=self._timeouts.first_token_s,
-                    at_root=order.at_root,
-                ) as reply,
-            ):
-                self._read(reply, answer, relay, waits)
+            with upstream_errors(self._address, waits.patience):
+                reply = await self._ask_here(order, waits, line)
+                if reply is None:
+                    body = await self._exchanges.run(
+                        partial(self._ask, order, waits), line, keeps=_is_stream, discard=_close
+                    )
+                else:
+                    body = await self._taken_from(reply, waits, line)
+                if isinstance(body, Stream):
+                    await self._read(body, answer, relay, waits, line)
+                else:
+                    _take_whole(body, answer, relay)
                 return answer.ending()
-        except Cancelled:
-            raise
         except DevsynthError as error:
             if answer.started:
                 raise incomplete(error) from error
@@ -99,96 +86,112 @@ class Chats:
                 raise final(error) from error
             raise
 
-    def _read(self, reply: Reply, answer: Answer, relay: Relay[Delta], waits: "_Waits") -> None:
-        media_type = reply.content_type.partition(";")[0].strip().lower()
-        if not reply.ok or media_type == "text/html":
-            raise failure_of(
-                reply.status,
-                reply.content_type,
-                reply.read_all(MAX_ERROR_BYTES, waits.left_s),
-                address=self._address,
-                secrets=self._secrets,
+    async def _ask_here(self, order: Order, waits: Waits, line: Line) -> Reply | None:
+        """Send *order* and return what answers it; a thread only opens the connection.
+
+        Null: it cannot be sent so. The rules for sending it once more are those of ``Http``.
+        """
+        if not self._http.can_ask_here(order.body):
+            return None
+        what = (self._path(order), order.body)
+        with self._exchanges.under_way(line.hang_up), suppress(NotSent):
+            kept = self._http.kept(*what, line, at_root=order.at_root)
+            if kept is not None:
+                sent_at = time.monotonic()
+                try:
+                    return Reply(await kept.ask(self._buffer, waits.left_s()), line)
+                except OSError as exc:
+                    at_once = time.monotonic() - sent_at < RESET_AT_ONCE_S
+                    if line.hung_up or not at_once or not was_reset(exc):
+                        raise
+                    line.sent_again = True
+            fresh = await self._exchanges.run(
+                lambda _: self._http.opened(*what, line, at_root=order.at_root),
+                line,
+                keeps=lambda _: True,
+                discard=Kept.close,
             )
-        if media_type == "application/json":  # it does not stream, or it failed with status 200
+            return Reply(await fresh.ask(self._buffer, waits.left_s()), line)
+        return None
+
+    async def _taken_from(self, reply: Reply, waits: Waits, line: Line) -> Stream | bytes:
+        if self._streams(reply):
+            return self._body(reply, waits)
+        try:
+            return await self._exchanges.run(lambda _: self._body(reply, waits), line)
+        except BaseException:
+            reply.close()  # it may not have begun
+            raise
+
+    def _ask(self, order: Order, waits: Waits, line: Line) -> Stream | bytes:
+        """Send *order* and return what answers it, to be read or whole (on a thread).
+
+        Raises:
+            DevsynthError: It says that it fails, or has no end.
+        """
+        reply = self._http.ask(
+            self._path(order),
+            order.body,
+            line,
+            timeout_s=self._timeouts.first_token_s,
+            at_root=order.at_root,
+        )
+        return self._body(reply, waits)
+
+    def _path(self, order: Order) -> str:
+        return order.path if order.at_root else self._prefix + order.path
+
+    @staticmethod
+    def _streams(reply: Reply) -> bool:
+        """Return whether *reply* is an event stream, or as good as one."""
+        return reply.ok and reply.media_type not in {"text/html", "application/json"}
+
+    def _body(self, reply: Reply, waits: Waits) -> Stream | bytes:
+        """Return the body of *reply*: if it is not to be read as it comes, all of it."""
+        with ExitStack() as stack:
+            stack.callback(reply.close)
+            if self._streams(reply):
+                stream = reply.stream()
+                stack.pop_all()
+                return stream
+            if not reply.ok or reply.media_type == "text/html":
+                raise failure_of(
+                    reply.status,
+                    reply.content_type,
+                    reply.read_all(MAX_ERROR_BYTES, waits.left_s),
+                    address=self._address,
+                    secrets=self._secrets,
+                )
+            # It does not stream, or it failed with status 200.
             body = reply.read_all(ANSWER_LIMIT.max_bytes, waits.left_s)
             if len(body) > ANSWER_LIMIT.max_bytes:
                 raise too_large(self._address, ANSWER_LIMIT)
-            self._hand_on(answer, answer.whole(body), relay)
-            return
-        size = 0
-        while not answer.done and (data := _next(reply, answer, waits)):
-            size += len(data)
-            deltas = answer.feed(data)
-            self._hand_on(answer, deltas, relay)
-            waits.came(deltas)
-            if size > ANSWER_LIMIT.max_bytes:
-                raise too_large(self._address, ANSWER_LIMIT)
-        if answer.done:
-            reply.drain()
+            return body
 
-    def _hand_on(self, answer: Answer, deltas: list[Delta], relay: Relay[Delta]) -> None:
-        if deltas and not relay.put(deltas):
-            raise Cancelled("nobody takes the answer any more")
-        if answer.failure is not None:
-            raise answer.failure
-
-
-class _Waits:
-    """How long the reads of *answer* may take, by how far it is."""
-
-    def __init__(
-        self, answer: Answer, address: str, timeouts: Timeouts, clock: Callable[[], float]
+    async def _read(
+        self, stream: Stream, answer: Answer, relay: Relay[Delta], waits: Waits, line: Line
     ) -> None:
-        self._answer, self._address, self._timeouts = answer, address, timeouts
-        self._clock = clock
-        self._started_by = clock() + timeouts.first_token_s
-        self._ended_by: float | None = None
-
-    def came(self, deltas: list[Delta]) -> None:
-        """Note that *deltas* were handed on, perhaps none."""
-        # Some servers give a reason to finish with every token: only what adds nothing is idle.
-        if self._answer.finished and (deltas or self._ended_by is None):
-            self._ended_by = self._clock() + min(self._timeouts.idle_s, AFTER_FINISH_S)
-
-    def left_s(self) -> float:
-        """Return how long the next read may take, nothing once the end has had its time.
-
-        Raises:
-            UpstreamTimeout: The first token has had its time.
-        """
-        if self._ended_by is not None:
-            return max(self._ended_by - self._clock(), 0)
-        if self._answer.started:
-            return self._timeouts.idle_s
-        if (left := self._started_by - self._clock()) <= 0:
-            raise silent(self._address, self.patience())
-        return left
-
-    def patience(self) -> Patience:
-        """Return what is waited for."""
-        if self._answer.started:
-            return Patience(
-                "the next part of the answer",
-                self._timeouts.idle_s,
-                "The model may hang: the server's own log may say why. How long to wait is set by"
-                " llm_idle_timeout.",
-            )
-        return Patience(
-            "the first token",
-            self._timeouts.first_token_s,
-            "A model that is being loaded, or a long prompt, takes its time: raise"
-            " llm_first_token_timeout if it needs longer.",
-        )
+        """Read *stream* to its end, and let go of it and of *line*."""
+        with ExitStack() as stack:
+            stack.callback(line.let_go)
+            stack.callback(stream.close)
+            reading = Reading(stream, answer, relay, waits, self._address, self._buffer)
+            stack.enter_context(self._exchanges.under_way(lambda: reading.give_up(given_up())))
+            await reading.run()
 
 
-def _next(reply: Reply, answer: Answer, waits: _Waits) -> bytes:
-    """Return the next bytes; none at the end, however it comes once all that counts is there."""
-    left_s = waits.left_s()
-    if answer.finished and left_s == 0:
-        return b""
-    try:
-        return reply.read(left_s)
-    except HTTPError:
-        if not answer.finished:
-            raise
-        return b""
+def _is_stream(body: Stream | bytes) -> bool:
+    return isinstance(body, Stream)
+
+
+def _close(body: Stream | bytes) -> None:
+    if isinstance(body, Stream):
+        body.close()
+
+
+def _take_whole(body: bytes, answer: Answer, relay: Relay[Delta]) -> None:
+    """Hand on the one answer in *body*, of a server that does not stream."""
+    if deltas := answer.whole(body):
+        relay.put(deltas)
+    if answer.failure is not None:
+        raise answer.failure

@@ -3,14 +3,14 @@
 Each exchange has a thread of its own, and its ``Line`` is that thread's current one.
 """
 
-import http.client
 import ipaddress
+import queue
 import socket
 import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
@@ -20,8 +20,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from devsynthd.upstream.chunks import ChunkDecoder
-from devsynthd.upstream.line import Line
+from devsynthd.upstream.eager import EagerResponse
+from devsynthd.upstream.line import Hold, Line
 
 MAX_IDLE_S = 4.0
 """A connection that was idle for so long is not used again: LM Studio closes it after 5 s, and a
@@ -58,7 +58,7 @@ def dial(
             if deadline is not None:
                 left = (deadline - time.monotonic()) / (len(found) - position)
                 sock.settimeout(max(left, 0.001))
-            line.take(sock)
+            line.take(Hold(sock))
             sock.connect(address)
         except OSError as exc:
             sock.close()
@@ -72,42 +72,17 @@ def dial(
     raise refusal
 
 
-class EagerResponse(http.client.HTTPResponse):
-    """Gives what has come, of however many chunks, in one ``read1``."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed through
-        super().__init__(*args, **kwargs)
-        self._chunks = ChunkDecoder()
-
-    def read1(self, n: int = -1) -> bytes:
-        """Return at most *n* bytes of the body, nothing at its end."""
-        if not self.chunked:
-            return super().read1(n)
-        while self.fp is not None and not self._chunks.done:
-            data = self.fp.read1(n)
-            if not data:
-                raise http.client.IncompleteRead(b"")
-            try:
-                body = self._chunks.feed(data)
-            except ValueError as exc:
-                raise http.client.HTTPException(str(exc)) from exc
-            if self._chunks.done:
-                self.close()
-            if body:
-                return body
-        return b""
-
-
 class Connection(HTTPConnection):
     """A connection that belongs to the line of the exchange that uses it."""
 
     response_class = EagerResponse
     line: Line
     idle_since: float
+    _hold: Hold | None = None
 
     def _new_conn(self) -> socket.socket:
         try:
-            return dial(
+            sock = dial(
                 self.host,
                 self.port,
                 timeout_s=self.timeout,
@@ -120,6 +95,10 @@ class Connection(HTTPConnection):
             raise ConnectTimeoutError(self, f"not within {self.timeout} s") from exc
         except OSError as exc:
             raise NewConnectionError(self, str(exc)) from exc
+        self._hold = self.line.hold
+        if self._hold is not None:
+            self._hold.keep()
+        return sock
 
     def connect(self) -> None:
         """Connect; a TLS handshake that hangs is a connection that hangs, no silent answer."""
@@ -135,6 +114,18 @@ class Connection(HTTPConnection):
         self.timeout = self.line.send_timeout_s
         self.line.wire = self.sock
         super().request(*args, **kwargs)
+
+    def close(self) -> None:
+        """Close it; what has not been read of an answer can be read on, and hung up on."""
+        super().close()
+        if self._hold is not None:
+            self._hold.leave()
+            self._hold = None
+
+    def join(self, line: Line) -> None:
+        """Have *line* hold this connection, which is open."""
+        if self._hold is not None:
+            line.take(self._hold)
 
 
 class TlsConnection(Connection, HTTPSConnection):
@@ -158,16 +149,60 @@ class Pool(HTTPConnectionPool):
 
     def _get_conn(self, timeout: float | None = None) -> Any:  # noqa: ANN401 - a Connection
         connection: Any = super()._get_conn(timeout)
-        connection.line = self._switchboard.line or Line()
-        line = connection.line
+        connection.line = line = self._switchboard.line or Line()
         line.reused = connection.sock is not None
         if connection.sock is not None:
-            if line.sent_again or self._clock() - connection.idle_since >= MAX_IDLE_S:
+            if line.sent_again or self._is_old(connection):
                 connection.close()  # it opens anew when it is used
                 line.reused = False
             else:
-                line.take(connection.sock)
+                connection.join(line)
         return connection
+
+    def kept(self, line: Line) -> Connection | None:
+        """Return a connection that is open, taken by *line*; null if one has to be made.
+
+        It is to be given back.
+        """
+        try:
+            connection = None if self.pool is None else self.pool.get_nowait()
+        except queue.Empty:
+            return None
+        if not isinstance(connection, Connection):
+            self.give_back(connection)
+            return None
+        connection.line = line
+        if self._is_old(connection) or not connection.is_connected:
+            connection.close()
+            self.give_back(connection)
+            return None
+        line.reused = True
+        connection.join(line)
+        return connection
+
+    def opened(self, line: Line, timeout_s: float) -> Connection:
+        """Return a connection that is made now, within *timeout_s*, for *line* (on a thread).
+
+        Raises:
+            urllib3.exceptions.HTTPError: It cannot be made; OSError: neither by TLS.
+        """
+        connection: Any = super()._get_conn()
+        connection.close()
+        connection.line, connection.timeout = line, timeout_s
+        try:
+            connection.connect()
+        except BaseException:
+            connection.close()
+            self.give_back(connection)
+            raise
+        return cast("Connection", connection)
+
+    def give_back(self, connection: Connection | None) -> None:
+        """Take back what ``kept`` or ``opened`` returned."""
+        self._put_conn(connection)
+
+    def _is_old(self, connection: Connection) -> bool:
+        return self._clock() - connection.idle_since >= MAX_IDLE_S
 
     def _put_conn(self, conn: Any) -> None:  # noqa: ANN401 - a Connection or None
         if isinstance(conn, Connection):
@@ -205,6 +240,20 @@ class Adapter(HTTPAdapter):
         manager = super().proxy_manager_for(*args, **kwargs)
         self._use_pools(manager)
         return manager
+
+    def pool_for(self, request: PreparedRequest, settings: dict[str, Any]) -> Pool:
+        """Return the connections that *request* goes by under *settings* of the environment.
+
+        Raises:
+            OSError: It is told to trust a CA file that is not there.
+        """
+        verify = settings["verify"]
+        pool: Any = self.get_connection_with_tls_context(
+            request, verify, settings["proxies"], settings["cert"]
+        )
+        verified: Any = self.cert_verify  # which says nothing of its types
+        verified(pool, request.url or "", verify, settings["cert"])
+        return cast("Pool", pool)
 
     def build_response(self, req: PreparedRequest, resp: Any) -> Response:  # noqa: ANN401 - urllib3's
         """Return the response without what nobody reads here, cookies above all."""

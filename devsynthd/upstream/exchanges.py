@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -28,48 +28,74 @@ class Exchanges:
         self._closed = False
 
     async def run(
-        self, exchange: Callable[[Line], T], *, on_hang_up: Callable[[], None] | None = None
+        self,
+        exchange: Callable[[Line], T],
+        line: Line | None = None,
+        *,
+        keeps: Callable[[T], bool] = lambda _: False,
+        discard: Callable[[T], None] = lambda _: None,
     ) -> T:
-        """Return what *exchange* returns, called on a thread with a line of its own.
+        """Return what *exchange* returns, called on a thread with *line*, or with one of its own.
 
-        *on_hang_up* is called as well if it must be cut short: it lets go of a thread that waits
-        for something else than its socket.
+        Where *keeps* says so of the result, the exchange goes on with that line. If nobody waits
+        for the result any more, *discard* is called with it, on the event loop.
 
         Raises:
             UpstreamUnavailable: ``close`` was called before.
         """
         if self._closed:
-            raise _given_up()
-        line = Line()
-
-        def hang_up() -> None:
-            line.hang_up()
-            if on_hang_up is not None:
-                on_hang_up()
+            raise given_up()
+        line = line or Line()
 
         def talk() -> T:
+            goes_on = False
             try:
-                return exchange(line)
+                result = exchange(line)
+                goes_on = keeps(result)
+                return result
             finally:
-                line.let_go()
+                if not goes_on:
+                    line.let_go()
+
+        def dispose(done: asyncio.Future[T]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                discard(done.result())
 
         job = self._threads.submit(talk)
         done = asyncio.wrap_future(job)
-        self._under_way[done] = hang_up
+        self._under_way[done] = line.hang_up
         done.add_done_callback(self._ended)
         try:
             await asyncio.wait({done})
         except asyncio.CancelledError:
-            hang_up()
+            line.hang_up()
             job.cancel()  # it may not have begun
+            done.add_done_callback(dispose)
             await asyncio.wait({done}, timeout=HANG_UP_S)
             raise
         if done.cancelled():  # by close(), before a thread was free
-            raise _given_up()
+            raise given_up()
         try:
             return done.result()
         finally:
             del done, job  # what failed refers to this frame, and would be kept by it
+
+    @contextlib.contextmanager
+    def under_way(self, hang_up: Callable[[], None]) -> Iterator[None]:
+        """Have ``close`` call *hang_up* and wait for the end of the block: no thread is at it.
+
+        Raises:
+            UpstreamUnavailable: ``close`` was called before.
+        """
+        if self._closed:
+            raise given_up()
+        ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._under_way[ended] = hang_up
+        try:
+            yield
+        finally:
+            del self._under_way[ended]
+            ended.set_result(None)
 
     async def close(self) -> None:
         """Hang up on everything and end the threads; nothing runs after this."""
@@ -87,5 +113,6 @@ class Exchanges:
             done.exception()  # somebody may have stopped waiting for it: that is no mistake
 
 
-def _given_up() -> UpstreamUnavailable:
+def given_up() -> UpstreamUnavailable:
+    """Return the error for what was under way, or came too late, when all was hung up on."""
     return UpstreamUnavailable("the connections to this upstream were given up: ask again")

@@ -2,33 +2,29 @@
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 import requests
-import urllib3
 from msgspec import Struct
 from requests.auth import AuthBase
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from devsynthd import __version__
-from devsynthd.upstream.connections import Adapter, Switchboard, is_loopback
+from devsynthd.upstream.connections import Adapter, Connection, Pool, Switchboard, is_loopback
+from devsynthd.upstream.kept import MAX_REQUEST_BYTES, Kept
 from devsynthd.upstream.line import Line
+from devsynthd.upstream.reply import Reply
 from devsynthd.upstream.transport_errors import was_reset
 from devsynthd.wire.errors import ConfigInvalid
-
-READ_BYTES = 65_536
 
 # A kept connection that the server has closed is reset at once. After that, the server may have
 # read the request.
 RESET_AT_ONCE_S = 0.2
 MAX_REDIRECTS = 3
 MAX_TEMPLATES = 32  # each download has a URL of its own
-
-# Once an answer is complete, the end of its body is read so that the connection can serve again.
-# It has mostly come already; a server that keeps it back costs the connection, not time.
-_DRAIN_READS, _DRAIN_S = 8, 0.05
 
 
 class Timeouts(Struct, frozen=True):
@@ -55,54 +51,6 @@ class BearerAuth(AuthBase):
         """Add the header."""
         request.headers["Authorization"] = f"Bearer {self._api_key}"
         return request
-
-
-class Reply:
-    """One answer of the server, of which the head has come."""
-
-    def __init__(self, response: requests.Response, line: Line) -> None:
-        self.status = response.status_code
-        self.content_type = response.headers.get("Content-Type", "")
-        self._raw: urllib3.HTTPResponse = response.raw
-        self._encoded = "Content-Encoding" in response.headers
-        self._line = line
-        self._timeout_s: float | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether the status says success."""
-        return 200 <= self.status < 300  # noqa: PLR2004 - HTTP
-
-    def read(self, timeout_s: float) -> bytes:
-        """Return what has come of the body, at least a byte; nothing at its end.
-
-        Raises:
-            urllib3.exceptions.HTTPError: Nothing came for *timeout_s* seconds, or the connection
-                ended before the body did.
-        """
-        if timeout_s != self._timeout_s:
-            self._line.set_timeout(timeout_s)
-            self._timeout_s = timeout_s
-        return self._raw.read1(READ_BYTES, decode_content=self._encoded) or b""
-
-    def read_all(self, max_bytes: int, left_s: Callable[[], float]) -> bytes:
-        """Return the body, or the start of it if it is longer than *max_bytes*.
-
-        *left_s* says before each read how long it may take.
-        """
-        body = bytearray()  # not many parts, whose memory would stay with the thread's allocator
-        while len(body) <= max_bytes and (data := self.read(left_s())):
-            body += data
-        return bytes(memoryview(body)[: max_bytes + 1])
-
-    def drain(self) -> None:
-        """Read the little that may be left, so that the connection can be used again."""
-        try:
-            for _ in range(_DRAIN_READS):
-                if not self.read(_DRAIN_S):
-                    return
-        except urllib3.exceptions.HTTPError:
-            pass  # then it cannot
 
 
 class Http:
@@ -148,6 +96,8 @@ class Http:
             )
         )
         self._template = lru_cache(maxsize=MAX_TEMPLATES)(self._prepare)
+        self._head = lru_cache(maxsize=MAX_TEMPLATES)(self._write_head)
+        self._pool: Pool | None = None  # once it is needed
         self._prepare("GET", self._base)  # tells at once if the URL is not usable
 
     @contextmanager
@@ -170,14 +120,23 @@ class Http:
             response.close()
             request = self._prepare("GET", target)
             response = self._send(request, line, timeout_s)
-        with self._reply(response, line) as reply:
+        with closing(Reply(response.raw, line)) as reply:
             yield reply
 
     @contextmanager
-    def post(
+    def post(self, path: str, body: bytes, line: Line, *, timeout_s: float) -> Iterator[Reply]:
+        """Send the JSON text *body* to *path* under the base.
+
+        Raises:
+            requests.RequestException: No head of an answer came within *timeout_s*.
+        """
+        with closing(self.ask(path, body, line, timeout_s=timeout_s)) as reply:
+            yield reply
+
+    def ask(
         self, path: str, body: bytes, line: Line, *, timeout_s: float, at_root: bool = False
-    ) -> Iterator[Reply]:
-        """Send the JSON text *body* to *path* under the base, or with *at_root* as ``get``.
+    ) -> Reply:
+        """Do what ``post`` does, or with *at_root* as ``get``, and leave it open: to be closed.
 
         Raises:
             requests.RequestException: No head of an answer came within *timeout_s*.
@@ -186,12 +145,56 @@ class Http:
         request.body = body
         request.headers["Content-Length"] = str(len(body))
         request.headers["Content-Type"] = "application/json"
-        with self._reply(self._send(request, line, timeout_s), line) as reply:
-            yield reply
+        return Reply(self._send(request, line, timeout_s).raw, line)
+
+    def can_ask_here(self, body: bytes) -> bool:
+        """Whether the event loop can send *body*: it leaves at once, and to no proxy."""
+        return len(body) <= MAX_REQUEST_BYTES and self._server().proxy is None
+
+    def kept(self, path: str, body: bytes, line: Line, *, at_root: bool = False) -> Kept | None:
+        """Return what ``ask`` asks for, for the event loop to ask; null if no connection is open.
+
+        Only where it ``can_ask_here``, as ``opened``.
+        """
+        connection = self._server().kept(line)
+        if connection is None:
+            return None
+        return self._kept(connection, path, body, line, at_root=at_root)
+
+    def opened(self, path: str, body: bytes, line: Line, *, at_root: bool = False) -> Kept:
+        """Return the same, on a connection that is made for it (on a thread).
+
+        Raises:
+            requests.RequestException: It cannot be made; OSError: neither by TLS.
+        """
+        try:
+            connection = self._server().opened(line, self._connect_s)
+        except NewConnectionError as exc:
+            raise requests.ConnectionError(exc) from exc
+        except ConnectTimeoutError as exc:
+            raise requests.ConnectTimeout(exc) from exc
+        return self._kept(connection, path, body, line, at_root=at_root)
+
+    def _kept(
+        self, connection: Connection, path: str, body: bytes, line: Line, *, at_root: bool
+    ) -> Kept:
+        head = self._head((self._root if at_root else self._base) + path)
+        request = b"%b%d\r\n\r\n%b" % (head, len(body), body)
+        return Kept(self._server(), connection, line, request)
+
+    def _server(self) -> Pool:
+        """Return the connections to the server."""
+        if self._pool is None:
+            template = self._template("POST", self._base)
+            self._pool = self._adapter.pool_for(template, self._settings)
+        return self._pool
 
     def close(self) -> None:
         """Close the connections that nobody uses."""
         self._session.close()
+        # The session only forgets its pools, which end with the last who knows them.
+        if self._pool is not None:
+            self._pool.close()
 
     def _send(
         self, request: requests.PreparedRequest, line: Line, timeout_s: float
@@ -227,13 +230,6 @@ class Http:
         finally:
             self._switchboard.line = None
 
-    @contextmanager
-    def _reply(self, response: requests.Response, line: Line) -> Iterator[Reply]:
-        try:
-            yield Reply(response, line)
-        finally:
-            response.close()
-
     def _prepare(self, method: str, url: str) -> requests.PreparedRequest:
         headers = {
             "User-Agent": f"devsynthd/{__version__}",
@@ -248,6 +244,19 @@ class Http:
                 f"llm_api_base {self.address!r} is not a usable URL: {exc}"
             ) from exc
         return request
+
+    def _write_head(self, url: str) -> bytes:
+        """Return the head of a POST to *url*, up to the length of its body."""
+        request = self._template("POST", url)
+        headers = {
+            "Host": urlsplit(request.url or "").netloc.rpartition("@")[2],
+            **request.headers,
+            "Content-Type": "application/json",
+        }
+        headers.pop("Content-Length", None)
+        lines = [f"POST {request.path_url} HTTP/1.1"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        return "\r\n".join([*lines, "Content-Length: "]).encode("latin-1")
 
 
 def _same_origin(url: str | bytes | None, other: str) -> bool:

@@ -10,8 +10,9 @@ from msgspec import Struct
 
 from devsynthd.upstream.exchanges import Exchanges
 from devsynthd.upstream.failures import CHECK_BASE
-from devsynthd.upstream.http import Http, Reply
+from devsynthd.upstream.http import Http
 from devsynthd.upstream.line import Line
+from devsynthd.upstream.reply import Reply
 from devsynthd.upstream.transport_errors import Patience, SizeLimit, too_large, upstream_errors
 from devsynthd.wire.errors import DevsynthError, UpstreamTimeout
 

@@ -63,7 +63,7 @@ def upstream_errors(address: str, patience: Callable[[], Patience]) -> Iterator[
         ) from exc
     except (requests.ReadTimeout, urllib3.exceptions.ReadTimeoutError) as exc:
         raise silent(address, patience()) from exc
-    except (requests.exceptions.SSLError, urllib3.exceptions.SSLError) as exc:
+    except (requests.exceptions.SSLError, urllib3.exceptions.SSLError, ssl.SSLError) as exc:
         raise UpstreamUnavailable(
             f"no secure connection to {address}: {_reason(exc)}",
             hint="Set llm_ca_bundle to the CA file of that server, or check http and https in"
@@ -75,7 +75,12 @@ def upstream_errors(address: str, patience: Callable[[], Patience]) -> Iterator[
             hint="Check the proxy settings in the daemon's environment, or name the host in"
             " NO_PROXY.",
         ) from exc
-    except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as exc:
+    except (
+        requests.RequestException,
+        urllib3.exceptions.HTTPError,
+        http.client.HTTPException,
+        OSError,
+    ) as exc:
         raise _broken(exc, address, patience) from exc
 
 

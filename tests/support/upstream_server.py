@@ -75,6 +75,11 @@ class UpstreamServer:
         with self._arrived:
             return self._gets()
 
+    def wait_unconnected(self) -> None:
+        """Wait until no client has a connection any more."""
+        with self._arrived:
+            assert self._arrived.wait_for(lambda: not self._writers, WAIT_S), "one is still there"
+
     def wait_generation(self, number: int = 1, timeout_s: float = WAIT_S) -> Exchange:
         """Return the generation *number* (from 1) once it has arrived."""
         with self._arrived:
@@ -163,7 +168,9 @@ class UpstreamServer:
             await self._hang_up(writer)
 
     async def _hang_up(self, writer: asyncio.StreamWriter) -> None:
-        self._writers.discard(writer)
+        with self._arrived:
+            self._writers.discard(writer)
+            self._arrived.notify_all()
         if self._stop.is_set():
             writer.transport.abort()  # else it would wait for a client to read what was written
         writer.close()

@@ -5,9 +5,9 @@ import asyncio
 import msgspec
 
 from devsynthd.upstream.base import Delta
-from devsynthd.upstream.chats import AFTER_FINISH_S
 from devsynthd.upstream.http import Timeouts
 from devsynthd.upstream.relay import Relay
+from devsynthd.upstream.waits import AFTER_FINISH_S
 from tests.support.upstream_exchange import Exchange, Gate
 from tests.support.upstream_replies import piece
 from tests.support.upstream_server import UpstreamServer

@@ -165,6 +165,16 @@ def test_a_connection_that_the_server_closed_is_not_used_again(server: UpstreamS
     asyncio.run(run())
 
 
+def test_closing_closes_what_was_kept_whoever_still_knows_of_it(server: UpstreamServer) -> None:
+    async def run() -> None:
+        async with upstream_at(server.url) as upstream:
+            await asyncio.gather(*[ask(upstream) for _ in range(3)], upstream.models())
+            await upstream.close()
+            await asyncio.to_thread(server.wait_unconnected)  # it may be known for long after
+
+    asyncio.run(run())
+
+
 def test_a_list_is_asked_for_once_more_after_a_reset(server: UpstreamServer) -> None:
     server.models_reply = in_turn(reset_after(), MODELS)
 
@@ -280,6 +290,24 @@ def test_a_proxy_applies_elsewhere_and_can_be_hung_up_on(
 
     assert asyncio.run(run()) < SOON_S
     server.wait_disconnected()
+
+
+def test_answers_come_through_a_proxy_by_one_connection(
+    server: UpstreamServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", server.url.removesuffix("/v1"))
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+
+    async def run() -> list[str]:
+        async with upstream_at("http://models.example/v1") as upstream:
+            return [(await ask(upstream)).text for _ in range(2)]
+
+    assert asyncio.run(run()) == ["Hello world"] * 2
+    assert {exchange.connection for exchange in server.generations} == {1}
+    assert {exchange.path for exchange in server.generations} == {
+        "http://models.example/v1/chat/completions"
+    }
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost", "a.localhost"])

@@ -9,7 +9,6 @@ import pytest
 
 from devsynthd.upstream.embeddings import VECTORS_LIMIT
 from devsynthd.upstream.failures import ModelGone
-from devsynthd.upstream.openai import OpenAIUpstream
 from devsynthd.wire.errors import (
     DevsynthError,
     ErrorCode,
@@ -34,14 +33,12 @@ from tests.support.upstream_replies import (
 from tests.support.upstream_server import UpstreamServer, free_port
 from tests.upstream.asker import lmstudio, openai
 from tests.upstream.asking import (
-    CHAT,
     PATIENT,
     SOON_S,
     Noted,
     ask,
     cancelled,
     numbers,
-    relay,
     unnoticed,
     upstream_at,
 )
@@ -232,27 +229,14 @@ def test_a_request_for_vectors_is_hung_up_on_when_it_is_cancelled() -> None:
         server.wait_disconnected()
 
 
-@pytest.mark.parametrize("chat_first", [False, True])
-def test_vectors_and_chats_share_their_threads(
-    chat_first: bool,  # noqa: FBT001 - a column
-) -> None:
-    """The limit is for both together: the second is not sent before the first has ended."""
-
-    def first_and_second(
-        upstream: OpenAIUpstream,
-    ) -> tuple["asyncio.Task[object]", "asyncio.Task[object]"]:
-        async def chat() -> object:
-            return await upstream.chat(CHAT, relay(), unnoticed)
-
-        async def embed() -> object:
-            return await upstream.embed("m", ("a",), unnoticed)
-
-        first, second = (chat, embed) if chat_first else (embed, chat)
-        return asyncio.create_task(first()), asyncio.create_task(second())
+def test_no_more_vectors_are_asked_for_at_once_than_there_are_threads() -> None:
+    """The second are not asked for before the first have come, or are given up."""
 
     async def run(server: UpstreamServer) -> None:
         async with upstream_at(server.url, max_threads=1) as upstream:
-            first, second = first_and_second(upstream)
+            first, second = (
+                asyncio.create_task(upstream.embed("m", ("a",), unnoticed)) for _ in range(2)
+            )
             await asyncio.to_thread(server.wait_generation)
             await asyncio.wait({second}, timeout=0.1)
             assert len(server.generations) == 1

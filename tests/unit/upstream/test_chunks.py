@@ -1,6 +1,6 @@
 import pytest
 
-from devsynthd.upstream.chunks import MAX_SIZE_LINE_BYTES, ChunkDecoder
+from devsynthd.upstream.chunks import MAX_SIZE_LINE_BYTES, ChunkDecoder, PlainBody
 
 TABLE = [
     (b"5\r\nhello\r\n0\r\n\r\n", b"hello"),
@@ -38,3 +38,35 @@ def test_chunks_give_the_same_body_wherever_they_are_cut(chunks: bytes, expected
 def test_anything_else_is_refused(chunks: bytes) -> None:
     with pytest.raises(ValueError, match=r"chunk|invalid literal"):
         ChunkDecoder().feed(chunks)
+
+
+def test_what_comes_after_the_last_chunk_is_noticed() -> None:
+    decoder = ChunkDecoder()
+
+    assert decoder.feed(b"1\r\nx\r\n0\r\n\r\nHTTP") == b"x"
+    assert (decoder.done, decoder.surplus) == (True, True)
+
+
+def test_a_body_of_a_length_ends_after_it() -> None:
+    body = PlainBody(5)
+
+    assert (body.feed(b"ab"), body.done) == (b"ab", False)
+    assert (body.feed(b"cde"), body.done, body.surplus) == (b"cde", True, False)
+    assert not body.ends_anywhere
+
+
+def test_more_than_its_length_is_not_the_bodys() -> None:
+    body = PlainBody(2)
+
+    assert (body.feed(b"abc"), body.done, body.surplus) == (b"ab", True, True)
+
+
+def test_a_body_of_no_length_has_ended_before_it_begins() -> None:
+    assert PlainBody(0).done
+
+
+def test_a_body_without_a_length_may_end_anywhere() -> None:
+    body = PlainBody(None)
+
+    assert body.feed(b"abc") == b"abc"
+    assert (body.done, body.ends_anywhere) == (False, True)

@@ -1,4 +1,7 @@
-"""What is sent to LM Studio, and what each status means: ``responses`` plays the HTTP below."""
+"""What is sent to LM Studio, and what each status means.
+
+``responses`` plays the HTTP below, but not for chats, which have connections of their own.
+"""
 
 import asyncio
 import json
@@ -8,6 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 import pytest
 import responses
+from requests.structures import CaseInsensitiveDict
 
 from devsynthd import __version__
 from devsynthd.upstream.base import Chat, Delta, Ending
@@ -24,6 +28,9 @@ from devsynthd.wire.errors import (
     UpstreamUnavailable,
 )
 from devsynthd.wire.requests import Message
+from tests.support.upstream_replies import redirect
+from tests.support.upstream_replies import status as answer
+from tests.support.upstream_server import UpstreamServer
 from tests.upstream.asking import unnoticed
 
 ROOT = "http://127.0.0.1:1234"
@@ -32,10 +39,6 @@ GREETING = {"lmstudio": True}
 LOADED = {"models": [{"key": "a", "loaded_instances": [{"id": "a"}]}]}
 UNEXPECTED = {"error": "Unexpected endpoint or method. (GET /x)"}
 CHAT = Chat(model="a", messages=(Message("user", "hi"),), max_tokens=None, temperature=0.5)
-ANSWER = (
-    'data: {"model":"a","choices":[{"delta":{"content":"hey"}}]}\n\n'
-    'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
-)
 
 T = TypeVar("T")
 
@@ -90,6 +93,10 @@ async def _manage(upstream: LMStudioUpstream) -> None:
 
 def _sent(mocked: responses.RequestsMock) -> list[str]:
     return [f"{call.request.method} {call.request.url}" for call in mocked.calls]
+
+
+def _root(server: UpstreamServer) -> str:
+    return server.url.removesuffix("/v1")
 
 
 def _plays_lm_studio(mocked: responses.RequestsMock, root: str = ROOT) -> None:
@@ -147,16 +154,18 @@ def test_every_request_carries_the_token_and_asks_for_no_compression(
 ) -> None:
     """R13: the greeting too, in case that it needs one."""
     _plays_lm_studio(mocked)
-    mocked.post(f"{ROOT}/v1/chat/completions", body=ANSWER, content_type="text/event-stream")
     _asked(_list, api_key=TOKEN)
-    _asked(_chat, api_key=TOKEN)
+    with UpstreamServer() as server:
+        _asked(_chat, _root(server), api_key=TOKEN)
+        (chat,) = server.generations
 
-    for call in mocked.calls:
-        assert call.request.headers["Authorization"] == f"Bearer {TOKEN}"
-        assert call.request.headers["User-Agent"] == f"devsynthd/{__version__}"
-        assert call.request.headers["Accept-Encoding"] == "identity"
-        assert call.request.url is not None
-        assert TOKEN not in call.request.url
+    sent = [(call.request.headers, call.request.url) for call in mocked.calls]
+    for headers, url in [*sent, (CaseInsensitiveDict(chat.headers), chat.path)]:
+        assert headers["Authorization"] == f"Bearer {TOKEN}"
+        assert headers["User-Agent"] == f"devsynthd/{__version__}"
+        assert headers["Accept-Encoding"] == "identity"
+        assert url is not None
+        assert TOKEN not in url
 
 
 def test_without_a_token_none_is_sent(mocked: responses.RequestsMock) -> None:
@@ -197,12 +206,13 @@ def test_a_redirect_at_home_is_followed(mocked: responses.RequestsMock) -> None:
     assert mocked.calls[2].request.headers["Authorization"] == f"Bearer {TOKEN}"
 
 
-def test_a_post_is_never_redirected(mocked: responses.RequestsMock) -> None:
+def test_a_post_is_never_redirected() -> None:
     """R13: not even at home."""
-    mocked.post(f"{ROOT}/v1/chat/completions", status=307, headers={"Location": "/v1/chat"})
-    with pytest.raises(UpstreamError, match="a redirect"):
-        _asked(_chat)
-    assert len(mocked.calls) == 1
+    with UpstreamServer() as server:
+        server.script.append(redirect("/v1/chat"))
+        with pytest.raises(UpstreamError, match="a redirect"):
+            _asked(_chat, _root(server))
+        assert len(server.generations) == 1
 
 
 @pytest.mark.parametrize("token", ["line\nbreak", "h\u00e9"])
@@ -233,13 +243,15 @@ def test_the_body_and_the_status_say_what_it_is(
 ) -> None:
     """F1, F15, R1: the same for an answer as for a load."""
     _plays_lm_studio(mocked)
-    mocked.post(f"{ROOT}/v1/chat/completions", body=body, status=status)
     mocked.post(f"{ROOT}/api/v1/models/load", body=body, status=status)
-    with pytest.raises(DevsynthError) as of_chat:
-        _asked(_chat)
+    with UpstreamServer() as server:
+        root = _root(server)
+        server.script.append(answer(status, body.encode(), "text/plain"))
+        with pytest.raises(DevsynthError) as of_chat:
+            _asked(_chat, root)
     with pytest.raises(DevsynthError) as of_load:
         _asked(_manage)
 
     assert type(of_chat.value) is kind
     assert type(of_load.value) is (ModelLoadFailed if kind is UpstreamError else kind)
-    assert ROOT in str(of_chat.value)
+    assert root in str(of_chat.value)

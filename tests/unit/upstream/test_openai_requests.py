@@ -1,4 +1,7 @@
-"""What is sent, and what each status means: the HTTP layer below is played by ``responses``."""
+"""What is sent, and what each status means.
+
+``responses`` plays the HTTP below, but not for chats, which have connections of their own.
+"""
 
 import asyncio
 import json
@@ -23,14 +26,13 @@ from devsynthd.wire.errors import (
     UpstreamUnavailable,
 )
 from devsynthd.wire.requests import FunctionCall, Message, ToolCall
+from tests.support.upstream_replies import status as answer
+from tests.support.upstream_replies import tokens
+from tests.support.upstream_server import UpstreamServer
 from tests.upstream.asking import unnoticed
 
 BASE = "http://127.0.0.1:1234/v1"
 CHAT = Chat(model="m", messages=(Message("user", "hi"),), max_tokens=7, temperature=0.5)
-ANSWER = (
-    'data: {"model":"m","choices":[{"delta":{"content":"hey"}}]}\n\n'
-    'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
-)
 
 
 @pytest.fixture
@@ -93,16 +95,23 @@ def test_no_limit_is_not_sent_and_messages_keep_their_form() -> None:
     ]
 
 
-def test_the_headers_of_a_chat(mocked: responses.RequestsMock) -> None:
-    mocked.post(f"{BASE}/chat/completions", body=ANSWER, content_type="text/event-stream")
-    ending, deltas = _chat(_upstream(api_key="sk-secret"))
+def test_the_headers_of_a_chat() -> None:
+    with UpstreamServer() as server:
+        server.script.append(tokens("hey"))
+        ending, deltas = _chat(_upstream(server.url, api_key="sk-secret"))
+        (exchange,) = server.generations
+        port = server.port
 
-    headers = mocked.calls[0].request.headers
-    assert headers["Authorization"] == "Bearer sk-secret"
-    assert headers["User-Agent"] == f"devsynthd/{__version__}"
-    assert headers["Accept-Encoding"] == "identity"
-    assert headers["Content-Type"] == "application/json"
-    assert mocked.calls[0].request.body == chat_body(CHAT)
+    assert exchange.headers == {
+        "host": f"127.0.0.1:{port}",
+        "authorization": "Bearer sk-secret",
+        "user-agent": f"devsynthd/{__version__}",
+        "accept": "application/json, text/event-stream",
+        "accept-encoding": "identity",
+        "content-type": "application/json",
+        "content-length": str(len(chat_body(CHAT))),
+    }
+    assert exchange.raw_body == chat_body(CHAT)
     assert (ending.finish_reason, deltas) == ("stop", [Delta("hey")])
 
 
@@ -118,12 +127,6 @@ def test_the_address_has_no_password() -> None:
 
     assert upstream.address == "https://host.example:8443/v1"
     asyncio.run(upstream.close())
-
-
-def test_an_unknown_content_type_is_read_as_a_stream(mocked: responses.RequestsMock) -> None:
-    mocked.post(f"{BASE}/chat/completions", body=ANSWER, content_type="text/plain")
-
-    assert _chat(_upstream())[1] == [Delta("hey")]
 
 
 @pytest.mark.parametrize("api_key", ["line\nbreak", "nul\x00", "h\u00e9"])
@@ -155,19 +158,16 @@ STATUSES: list[tuple[int, str, str, type[DevsynthError]]] = [
 
 @pytest.mark.parametrize(("status", "content_type", "body", "kind"), STATUSES)
 def test_each_status_means_the_same_for_lists_and_chats(
-    mocked: responses.RequestsMock,
-    status: int,
-    content_type: str,
-    body: str,
-    kind: type[DevsynthError],
+    status: int, content_type: str, body: str, kind: type[DevsynthError]
 ) -> None:
-    mocked.get(f"{BASE}/models", body=body, status=status, content_type=content_type)
-    mocked.post(f"{BASE}/chat/completions", body=body, status=status, content_type=content_type)
-
-    with pytest.raises(DevsynthError) as of_list:
-        _models(_upstream())
-    with pytest.raises(DevsynthError) as of_chat:
-        _chat(_upstream())
+    with UpstreamServer() as server:
+        url = server.url
+        server.models_reply = answer(status, body.encode(), content_type)
+        server.script.append(server.models_reply)
+        with pytest.raises(DevsynthError) as of_list:
+            _models(_upstream(url))
+        with pytest.raises(DevsynthError) as of_chat:
+            _chat(_upstream(url))
 
     assert type(of_list.value) is type(of_chat.value) is kind
-    assert BASE in str(of_chat.value)
+    assert url in str(of_chat.value)

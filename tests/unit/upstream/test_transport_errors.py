@@ -7,10 +7,10 @@ import requests
 import urllib3
 from urllib3.exceptions import MaxRetryError, NameResolutionError, ProtocolError, ProxyError
 
-from devsynthd.upstream.chats import ANSWER_LIMIT
 from devsynthd.upstream.embeddings import VECTORS_LIMIT
 from devsynthd.upstream.failures import CHECK_BASE
 from devsynthd.upstream.lists import BODY_LIMIT, LIST_LIMIT
+from devsynthd.upstream.reading import ANSWER_LIMIT
 from devsynthd.upstream.transport_errors import Patience, SizeLimit, too_large, upstream_errors
 from devsynthd.wire.errors import DevsynthError, ErrorCode
 
