@@ -112,7 +112,7 @@ def _run(args: list[str], app: App) -> int:
     except click.ClickException as exc:
         # It may have come up before --json was read.
         app.as_json = app.as_json or "--json" in args
-        error: DevsynthError = _usage(exc)
+        error: DevsynthError = _usage(exc, args)
     except (click.Abort, KeyboardInterrupt):
         return _interrupted(app)
     except DevsynthError as exc:
@@ -123,9 +123,11 @@ def _run(args: list[str], app: App) -> int:
     return exits.exit_status(error.code)
 
 
-def _usage(exc: click.ClickException) -> BadRequest:
+def _usage(exc: click.ClickException, args: list[str]) -> BadRequest:
     ctx = exc.ctx if isinstance(exc, click.UsageError) else None
-    command = ctx.command_path if ctx else "devsynthctl"
+    # click does not say of what command an option is that lacks its value.
+    named = [each for each in args if each in COMMANDS][:1]
+    command = ctx.command_path if ctx else " ".join(["devsynthctl", *named])
     return BadRequest(exc.format_message(), hint=f"{command} --help")
 
 

@@ -8,9 +8,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from devsynthctl.errors import DaemonUnreachable
-from devsynthd.host.address import Address
+from devsynthd.host.address import Address, socket_address
 from devsynthd.host.service_names import LAUNCHD_LABEL, SYSTEMD_SERVICE
-from devsynthd.wire.errors import DevsynthError, Forbidden
+from devsynthd.wire.errors import ConfigInvalid, DevsynthError, Forbidden
 
 _USUAL = "devsynthd"  # the daemon at the place where everybody looks for it
 _AGENT = f"{LAUNCHD_LABEL}.plist"
@@ -42,18 +42,24 @@ def somebody_listens(address: Address, command: str) -> bool:
     return True
 
 
-def _started_by(command: str) -> str:
-    """Return what a person types to start the daemon: where it is installed, the service."""
+def _started_by(command: str, path: Path) -> str:
+    """Return what a person types to start the daemon at *path*: if it is installed, the service."""
     config = Path(os.environ.get("XDG_CONFIG_HOME") or "~/.config")
     files = (config / "systemd/user" / SYSTEMD_SERVICE, Path("~/Library/LaunchAgents", _AGENT))
-    with suppress(OSError, RuntimeError):  # RuntimeError: there is no home
-        if command == _USUAL and any(file.expanduser().exists() for file in files):
+    with suppress(OSError, RuntimeError, ConfigInvalid):  # RuntimeError: there is no home
+        units = [each for file in files if (each := file.expanduser()).exists()]
+        # A service that was installed for another socket than the usual one has it in its file.
+        usual = socket_address(None, {**os.environ, "DEVSYNTH_SOCKET": ""}).path
+        is_its = path == usual or any(
+            str(path) in unit.read_text(errors="replace") for unit in units
+        )
+        if command == _USUAL and units and is_its:
             return "devsynthctl service start"
     return f"{command} &"
 
 
 def _unreachable(address: Address, exc: OSError, command: str) -> DevsynthError:
-    start = f"start the daemon: {_started_by(command)}"
+    start = f"start the daemon: {_started_by(command, address.path)}"
     match exc.errno:
         case errno.ENOENT:
             reason, hint = f"there is no socket at {address.path}", start

@@ -3,6 +3,7 @@
 import os
 import shlex
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -23,6 +24,7 @@ from devsynthctl.render.service import (
 from devsynthctl.render.status import flat
 from devsynthctl.render.text import printable, tab_separated
 from devsynthctl.service.errors import ServiceError
+from devsynthctl.service.knocking import other_daemon
 from devsynthctl.service.managers import Manager, manager_of
 from devsynthctl.service.programs import Programs
 from devsynthctl.service.reports import ServiceStatus
@@ -80,7 +82,7 @@ def install(app: App, *, config: str | None, linger: bool, force: bool) -> None:
     unseen = unseen_variables(os.environ, seen)
     report = structs.replace(report, kept=_options(kept), warnings=[*report.warnings, *unseen])
     if report.changed:
-        _wait_for_answer(app, report.socket)
+        _wait_for_answer(app, manager, report.socket)
 
     def show() -> None:
         app.print(printable(installed_text(report)))
@@ -97,7 +99,7 @@ def install(app: App, *, config: str | None, linger: bool, force: bool) -> None:
 def uninstall(app: App, *, force: bool) -> None:
     """Stop the daemon, and remove what `service install` wrote.
 
-    Settings and cache stay, and so do units that you have edited.
+    Settings and cache stay. If you have edited a unit, nothing is done without --force.
     """
     report = _manager(app).uninstall(force=force)
 
@@ -118,7 +120,7 @@ def start(app: App) -> None:
     """Start the service, and wait until it answers."""
     manager = _manager(app)
     manager.start()
-    _wait_for_answer(app, manager.status().socket)
+    _wait_for_answer(app, manager, manager.status().socket)
     _tell(app, manager, "devsynthd runs")
 
 
@@ -132,7 +134,14 @@ def stop(app: App) -> None:
     """
     manager = _manager(app)
     manager.stop()
-    _tell(app, manager, "devsynthd is stopped")
+    found = _with_other(manager.status())
+
+    def show() -> None:
+        app.print("devsynthd is stopped\n" if found.error is None else "the service is stopped\n")
+        if found.error is not None:
+            app.note(found.error)
+
+    app.answer(_raw(found), show)
 
 
 @service.command()
@@ -145,7 +154,7 @@ def restart(app: App) -> None:
     """
     manager = _manager(app)
     manager.restart()
-    _wait_for_answer(app, manager.status().socket)
+    _wait_for_answer(app, manager, manager.status().socket)
     _tell(app, manager, "devsynthd runs again")
 
 
@@ -161,6 +170,8 @@ def status(ctx: click.Context) -> None:
     found = _manager(app).status()
     if found.running or not found.listening:
         found = _asked(app, found)
+    if not found.answers:
+        found = _with_other(found)
 
     def show() -> None:
         if app.on_terminal:
@@ -223,7 +234,21 @@ def _client(app: App, socket: str | None) -> "Client":
     return Client(socket, timeout=app.timeout_s, on_idle=app.check_reader)
 
 
-def _wait_for_answer(app: App, socket: str | None) -> None:
+def _with_other(found: ServiceStatus) -> ServiceStatus:
+    """Return *found*, told of a daemon at the socket that was started by hand."""
+    if found.socket is None:
+        return found
+    is_up = found.running or found.listening
+    other = other_daemon(Path(found.socket), found.pid, is_up=is_up)
+    if other is None:
+        return found
+    end = "devsynthctl shutdown" if other.is_heard else f"kill {other.pid or 'PID'}"
+    pid = other.pid or "unknown"
+    error = f"a daemon that was started by hand still runs (pid {pid}); to end it: {end}"
+    return structs.replace(found, error=error)
+
+
+def _wait_for_answer(app: App, manager: Manager, socket: str | None) -> None:
     """Return when the daemon answers at *socket*.
 
     Raises:
@@ -234,8 +259,10 @@ def _wait_for_answer(app: App, socket: str | None) -> None:
             client.connect(START_LIMIT_S)
             client.ping(timeout=START_LIMIT_S)
     except DevsynthError as exc:
+        found = manager.status()
+        said = f"; the daemon said: {found.status}" if found.result and found.status else ""
         raise ServiceError(
-            f"the service is started, but does not answer: {exc}",
+            f"the service is started, but does not answer: {exc}{said}",
             hint="its log tells why: devsynthctl service logs",
         ) from exc
 

@@ -73,7 +73,7 @@ LOAD_FAILED = Trouble(
     says="{reason}",
     example="the model could not be loaded",
     means="The model does not fit into memory beside what is loaded, or its file is damaged.",
-    remedy="devsynthctl unload another MODEL, or select a smaller one: devsynthctl select",
+    remedy="devsynthctl unload MODEL, another one; or take a smaller one: devsynthctl select MODEL",
 )
 MODEL_GONE = Trouble(
     check="generation",
@@ -93,15 +93,16 @@ TOO_SLOW = Trouble(
     check="generation",
     says="no complete answer within {seconds} s",
     means="The model is large for this machine, or is still being loaded.",
-    remedy="devsynthctl --timeout 600 doctor waits longer; devsynthctl select a smaller model",
+    remedy="devsynthctl --timeout 600 doctor, which waits longer; or take a smaller one: "
+    "devsynthctl select MODEL",
 )
 MODEL_SILENT = Trouble(
     check="generation",
     says="{reason}",
     example="ADDRESS accepted the request, but the first token did not come in time",
     means="The server took the prompt and stayed silent: the model hangs, or takes long to load.",
-    remedy="devsynthctl unload MODEL and load it again; for slow machines: devsynthctl config set "
-    "llm_first_token_timeout SECONDS",
+    remedy="devsynthctl unload MODEL, then: devsynthctl load MODEL; for slow machines: "
+    "devsynthctl config set llm_first_token_timeout SECONDS",
 )
 BUSY = Trouble(
     check="generation",
@@ -144,14 +145,14 @@ EMPTY = Trouble(
     state="warn",
     says="{model} answered without a word",
     means="The model's prompt template does not fit it, or the model is damaged.",
-    remedy="devsynthctl select another model",
+    remedy="devsynthctl select MODEL, another one",
 )
 FORGETFUL = Trouble(
     check="context",
     state="warn",
     says="{answer}, but did not use what was said before",
     means="The context was sent. The model is small, or its prompt template drops it.",
-    remedy="devsynthctl select another model",
+    remedy="devsynthctl select MODEL, another one",
 )
 
 TROUBLES = (

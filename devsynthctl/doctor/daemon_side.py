@@ -89,6 +89,35 @@ class DaemonSide:
         if self.client:
             self.client.close()
 
+    def is_kept_down(self) -> bool:
+        """Return whether no daemon runs, and none could be started with its config file.
+
+        Nobody is woken by that.
+        """
+        self._facts.service = looks.look_at_service(self._environ)
+        with suppress(ConfigInvalid):
+            self._address = socket_address(self._given, self._environ)
+        if self._address is None:
+            return False
+        if not self._is_awaited() and looks.look_at_socket(self._address).fault is None:
+            return False
+        with suppress(ConfigInvalid):
+            self._file = given_by_file(self._file_of_next())
+        return bool(self._errors_of_file())
+
+    def _file_of_next(self) -> Path:
+        """Return the file that the daemon will read that is started next.
+
+        Raises:
+            ConfigInvalid: This shell has none.
+        """
+        service = self._facts.service
+        if service and service.installed and self._is_the_users():
+            told = looks.config_of_service(self._environ)
+            if told is not None:
+                return told
+        return config_path(None, self._environ)
+
     def socket(self) -> Verdict:
         """Look whether somebody listens."""
         self._facts.service = looks.look_at_service(self._environ)
@@ -98,7 +127,7 @@ class DaemonSide:
             verdict = UNUSABLE.told(path="the daemon's socket", reason=exc)
             return Verdict(verdict.state, verdict.message, exc.hint)
         service = self._facts.service
-        seen = looks.look_at_socket(self._address)
+        seen = looks.look_at_socket(self._address, knocks=not self._is_awaited())
         if service and service.socket:
             if not self._is_the_users():
                 elsewhere = service.socket if self._given is None else None
@@ -135,8 +164,9 @@ class DaemonSide:
             theirs = self._facts.service.socket if self._facts.service else None
             return skipped(f"the service has another socket{f', {theirs}' if theirs else ''}")
         # Anew: the first request may have started the daemon, or failed to.
-        service = self._facts.service = looks.look_at_service(self._environ)
         pong = self._facts.pong
+        look = looks.look_at_service if pong else looks.look_at_settled_service
+        service = self._facts.service = look(self._environ)
         is_systemd = service is not None and service.manager == "systemd"
         return judge_service(
             service,
@@ -148,7 +178,7 @@ class DaemonSide:
         """Read the file that the daemon reads, or would read."""
         status, environ = self._facts.status, self._environ
         try:
-            ours = config_path(None, environ)
+            ours = config_path(None, environ) if status else self._file_of_next()
         except ConfigInvalid as exc:
             if status is None and not environ.get("DEVSYNTH_CONFIG"):
                 return HOMELESS.told()  # a daemon that is started here would do without
@@ -176,12 +206,14 @@ class DaemonSide:
         """
         shell, status = self._shell, self._facts.status
         notes = [shell_difference(shell, info) for info in self._facts.settings or ()]
-        useless = [f"this shell's variable is of no use: {error}" for error in shell.errors]
+        theirs = looks.variables_of_service(self._environ) if self._is_the_services() else {}
         seen = EnvironmentSeen(
             has_daemon=status is not None,
             errors=() if status else shell.errors,
-            notes=[*filter(None, notes), *(useless if status else ())],
+            notes=tuple(filter(None, notes)),
+            useless=shell.errors if status else (),
             unknown=shell.warnings,
+            unknown_there=given_by_environment(theirs).warnings,
             hidden=status.config.overrides if status else (),
             proxied=proxied,
         )
@@ -234,6 +266,12 @@ class DaemonSide:
             default = socket_address(None, {**self._environ, "DEVSYNTH_SOCKET": ""})
             return default.path == self._address.path
         return False
+
+    def _is_awaited(self) -> bool:
+        """Return whether the service manager listens, and has no daemon that runs."""
+        service = self._facts.service
+        is_awaited = service is not None and service.listening and not service.running
+        return is_awaited and self._is_the_users()
 
     def _is_the_services(self) -> bool:
         """Return whether the daemon that answers is the one that systemd has started."""

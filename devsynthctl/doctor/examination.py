@@ -1,7 +1,7 @@
 """Does the checks one after the other, and tells what came of each as soon as it is done."""
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -83,7 +83,7 @@ class Examination:
     def findings(self) -> Generator[Finding]:
         """Yield what came of each check that applies, in their order."""
         try:
-            for check in CHECKS:
+            for check in self._in_order():
                 started = time.perf_counter()
                 with self._watch() as tell:
                     verdict = self._verdict(check, tell)
@@ -103,6 +103,12 @@ class Examination:
             self._daemon.close()
             if self._server:
                 self._server.close()
+
+    def _in_order(self) -> Sequence[Check]:
+        """Return the checks; the config file's stands first where it keeps the daemon down."""
+        if not self._daemon.is_kept_down():
+            return CHECKS
+        return sorted(CHECKS, key=lambda check: check.name != "config")
 
     def _take_up_settings(self) -> None:
         """Know from now on which server is looked at."""
@@ -131,6 +137,8 @@ class Examination:
         """Return why there is no point in *check*; null: there is."""
         if check.name in GENERATIONS and not self._generates:
             return "--no-generate"
+        if check.name == "daemon" and self._states.get("config") == "failed":
+            return "the config file has to be mended first"  # to ask would only have it fail again
         for name in self._needs(check):
             if self._states.get(name) in ("failed", "skipped"):
                 return self._reasons.get(name) or _WHY_NOT[name]

@@ -3,9 +3,11 @@
 import errno
 import os
 import socket
+import stat
 import struct
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,14 +18,20 @@ from devsynthctl.doctor.daemon_links import SocketFault, SocketSeen
 from devsynthctl.knock import somebody_listens
 from devsynthctl.service.managers import manager_of
 from devsynthctl.service.reports import ServiceStatus
-from devsynthctl.service.unit_state import listed
+from devsynthctl.service.unit_state import assigned, listed
 from devsynthd.host.address import Address
-from devsynthd.host.paths import runtime_dir
+from devsynthd.host.paths import config_path, runtime_dir
 from devsynthd.host.service_names import SYSTEMD_SERVICE, SYSTEMD_SOCKET
 from devsynthd.wire.errors import DevsynthError
 
 COMMAND_S = 5.0
 """How long a service manager may take to say how it is."""
+
+SETTLE_S = 8.0
+"""How long a service may take to fail: a daemon with bad settings turns requests away for 5 s."""
+
+_STARTING = "activating (start)"
+_LOOK_S = 0.2
 
 _FAULTS: dict[int, SocketFault] = {
     errno.ENOENT: "missing",
@@ -35,11 +43,15 @@ _FAULTS: dict[int, SocketFault] = {
 }
 
 
-def look_at_socket(address: Address) -> SocketSeen:
-    """Knock at the socket, and see whose it is."""
+def look_at_socket(address: Address, *, knocks: bool = True) -> SocketSeen:
+    """Knock at the socket, and see whose it is.
+
+    Unless one *knocks*, somebody is known to listen: a manager would start the daemon for that.
+    """
     path = address.path
-    fault, reason = _knock(address)
     folder, file = _stat(path.parent), _stat(path)
+    knocks = knocks or file is None or not stat.S_ISSOCK(file.st_mode)
+    fault, reason = _knock(address) if knocks else (None, "")
     return SocketSeen(
         path=str(path),
         folder=str(path.parent),
@@ -103,6 +115,27 @@ def look_at_service(environ: Mapping[str, str]) -> ServiceStatus | None:
         return None
 
 
+def look_at_settled_service(environ: Mapping[str, str]) -> ServiceStatus | None:
+    """Ask likewise, once the daemon that is being started has come up or failed."""
+    deadline = time.monotonic() + SETTLE_S
+    seen = look_at_service(environ)
+    while seen and seen.state == _STARTING and time.monotonic() < deadline:
+        time.sleep(
+            _LOOK_S
+        )  # systemctl can wait for the end of a job, but of none that others began
+        seen = look_at_service(environ)
+    return seen
+
+
+def config_of_service(environ: Mapping[str, str]) -> Path | None:
+    """Return the config file of the user's service; null where that cannot be told."""
+    try:
+        manager = manager_of(sys.platform, environ, _unused)
+        return manager.told().config or config_path(None, manager.environ())
+    except DevsynthError:
+        return None
+
+
 def _unused(_line: str) -> None:
     """Take a line of a log, which nobody asks for here."""
 
@@ -110,6 +143,11 @@ def _unused(_line: str) -> None:
 def sandbox_of_service(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the settings of the service's sandbox that `may_write` looks at."""
     return _shown(SYSTEMD_SERVICE, sandbox.PROPERTIES, environ)
+
+
+def variables_of_service(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that stand in the units of the service."""
+    return assigned(_shown(SYSTEMD_SERVICE, ("Environment",), environ).get("Environment", ""))
 
 
 def is_stale(environ: Mapping[str, str]) -> bool:

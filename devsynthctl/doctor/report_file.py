@@ -1,5 +1,6 @@
 """The file that a report is written to: new, and its user's alone."""
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -50,7 +51,10 @@ def report_file(name: str) -> Iterator[Write]:
 
 
 def _unwritable(path: Path, exc: OSError) -> ClientError:
+    is_full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
+    room = "make room on its disk, or name a file on another one"
+    new = "name a new file in a folder of yours"
     return ClientError(
         f"the report {named(path)} cannot be written: {exc.strerror or exc}",
-        hint="name a new file in a folder of yours: devsynthctl doctor --report FILE",
+        hint=f"{room if is_full else new}: devsynthctl doctor --report FILE",
     )

@@ -14,15 +14,25 @@ NOT_INSTALLED = Trouble(
 )
 REFUSED_CONFIG = Trouble(
     check="service",
-    says="{manager} gave up: the daemon found its configuration invalid (status 78)",
+    says="{manager} gave up: the daemon found its configuration invalid (status 78){said}",
+    example="MANAGER gave up: the daemon found its configuration invalid (status 78): the reason",
     means="It is not started again before that is mended.",
-    remedy="devsynthctl config check, then: devsynthctl service start",
+    remedy="devsynthctl config edit, then: devsynthctl service start",
+)
+REFUSED_VARIABLE = Trouble(
+    check="service",
+    says="{manager} gave up: the daemon found its configuration invalid (status 78){said}",
+    example="MANAGER gave up: the daemon found its configuration invalid (status 78): "
+    "DEVSYNTH_NAME = VALUE is not allowed: it takes ...",
+    means="The service has a variable, from a drop-in or its manager, with a value that its "
+    "setting does not take. The config file has nothing to do with it.",
+    remedy="systemctl --user edit devsynthd.service, then: devsynthctl service start",
 )
 BROKEN_SERVICE = Trouble(
     check="service",
-    says="{manager} gave up: the daemon failed ({result}, status {status})",
+    says="{manager} gave up: the daemon failed ({ended})",
     means="It was started, failed, and failed again.",
-    remedy="devsynthctl service logs tells why; then: devsynthctl service start",
+    remedy="devsynthctl service logs, which tells why; then: devsynthctl service start",
 )
 OTHERWISE_RUNNING = Trouble(
     check="service",
@@ -41,8 +51,7 @@ STOPPED_SERVICE = Trouble(
 RESTARTING = Trouble(
     check="service",
     state="warn",
-    says="{manager} starts the daemon over and over ({state}); it ended with {result}, status "
-    "{status}",
+    says="{manager} starts the daemon over and over ({state}); it ended with {ended}",
     means="It fails soon after each start.",
     remedy="devsynthctl service logs",
 )
@@ -55,7 +64,7 @@ STALE_UNIT = Trouble(
 )
 
 TROUBLES = (
-    *(NOT_INSTALLED, REFUSED_CONFIG, BROKEN_SERVICE, OTHERWISE_RUNNING),
+    *(NOT_INSTALLED, REFUSED_CONFIG, REFUSED_VARIABLE, BROKEN_SERVICE, OTHERWISE_RUNNING),
     *(STOPPED_SERVICE, RESTARTING, STALE_UNIT),
 )
 
@@ -76,8 +85,8 @@ def judge_service(
         return ok(f"installed in {seen.manager}, {how}")
     verdict = trouble.told(
         manager=seen.manager,
-        result=seen.result or "no reason given",
-        status="unknown" if seen.exit_status is None else seen.exit_status,
+        ended=_ended(seen),
+        said=f": {seen.status}" if seen.status else "",
         state=seen.state,
         pid=pid,
     )
@@ -87,9 +96,11 @@ def judge_service(
 
 def _trouble(seen: ServiceStatus, pid: int | None, *, is_stale: bool) -> Trouble | None:
     is_starting = seen.state.startswith(("activating", "spawn"))
+    is_refused = has_failed(seen) and seen.exit_status == _EX_CONFIG
     faults = (
         (not seen.installed, NOT_INSTALLED),
-        (has_failed(seen) and seen.exit_status == _EX_CONFIG, REFUSED_CONFIG),
+        (is_refused and (seen.status or "").startswith("DEVSYNTH_"), REFUSED_VARIABLE),
+        (is_refused, REFUSED_CONFIG),
         (has_failed(seen), BROKEN_SERVICE),
         (pid is not None and pid != seen.pid, OTHERWISE_RUNNING),
         (is_starting and bool(seen.restarts), RESTARTING),
@@ -97,6 +108,11 @@ def _trouble(seen: ServiceStatus, pid: int | None, *, is_stale: bool) -> Trouble
         (is_stale, STALE_UNIT),
     )
     return next((trouble for holds, trouble in faults if holds), None)
+
+
+def _ended(seen: ServiceStatus) -> str:
+    how = seen.signal or ("unknown" if seen.exit_status is None else seen.exit_status)
+    return f"{seen.result or 'no reason given'}, {'' if seen.signal else 'status '}{how}"
 
 
 def has_failed(seen: ServiceStatus) -> bool:

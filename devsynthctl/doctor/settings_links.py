@@ -65,7 +65,18 @@ VARIABLES = Trouble(
     example="this shell has DEVSYNTH_NAME = VALUE, which the daemon does not see",
     means="This shell and the daemon differ. The daemon has an environment of its own: what you "
     "export in a shell never reaches one that a service manager started.",
-    remedy="devsynthctl config set KEY VALUE reaches the daemon",
+    remedy="devsynthctl config set KEY VALUE, which reaches the daemon",
+)
+USELESS_VARIABLES = Trouble(
+    check="environment",
+    state="warn",
+    says="{notes}",
+    example="this shell's variable is of no use: DEVSYNTH_NAME = VALUE is not allowed: it takes "
+    "...",
+    means="A variable of this shell has a value that its setting does not take. The daemon, which "
+    "has an environment of its own, does not see it; one that is started here would end with "
+    "status 78.",
+    remedy="unset {names}",
 )
 HIDDEN = Trouble(
     check="environment",
@@ -82,6 +93,15 @@ UNKNOWN_VARIABLES = Trouble(
     means="A variable that begins like ours belongs to no setting, most likely a slip.",
     remedy="correct its name, or clear it with `unset`",
 )
+UNKNOWN_OF_SERVICE = Trouble(
+    check="environment",
+    state="warn",
+    says="{notes}",
+    example="in the service's unit, the variable DEVSYNTH_NAME is ignored, there is no such "
+    "setting",
+    means="A variable in a drop-in of the service belongs to no setting, most likely a slip.",
+    remedy="systemctl --user edit devsynthd.service, then: devsynthctl service restart",
+)
 PROXY = Trouble(
     check="environment",
     state="warn",
@@ -92,7 +112,8 @@ PROXY = Trouble(
 
 TROUBLES = (
     *(INVALID_FILE, REFUSED_FILE, OTHER_FILE, OPEN_FILE, CAGED_FILE, HOMELESS),
-    *(INVALID_VARIABLES, UNKNOWN_VARIABLES, VARIABLES, HIDDEN, PROXY),
+    *(INVALID_VARIABLES, UNKNOWN_VARIABLES, VARIABLES, USELESS_VARIABLES, HIDDEN),
+    *(UNKNOWN_OF_SERVICE, PROXY),
 )
 
 
@@ -116,15 +137,18 @@ class ConfigSeen(Struct, frozen=True, kw_only=True):
 class EnvironmentSeen(Struct, frozen=True, kw_only=True):
     """The variables of this shell beside the daemon's settings; without a daemon by themselves.
 
-    *notes* are differences, *unknown* variables of no setting, *hidden* the settings in the file
-    that the daemon's environment hides. *proxied* is an upstream's address and host that a proxy of
-    this shell stands before.
+    *notes* are differences, *useless* the errors of variables that the daemon does not see,
+    *unknown* variables of no setting, *unknown_there* those in the service's unit, *hidden* the
+    settings in the file that the daemon's environment hides. *proxied* is an upstream's address and
+    host that a proxy of this shell stands before.
     """
 
     has_daemon: bool
     errors: Sequence[str] = ()
     notes: Sequence[str] = ()
+    useless: Sequence[str] = ()
     unknown: Sequence[str] = ()
+    unknown_there: Sequence[str] = ()
     hidden: Sequence[str] = ()
     proxied: tuple[str, str] | None = None
 
@@ -151,8 +175,15 @@ def judge_environment(seen: EnvironmentSeen, restart: str) -> Verdict:
     found = []
     if seen.notes:
         found.append(VARIABLES.told(notes="\n".join(seen.notes)))
+    if seen.useless:
+        notes = "\n".join(f"this shell's variable is of no use: {each}" for each in seen.useless)
+        names = " ".join(each.partition(" ")[0] for each in seen.useless)
+        found.append(USELESS_VARIABLES.told(notes=notes, names=names))
     if seen.unknown:
         found.append(UNKNOWN_VARIABLES.told(notes="\n".join(seen.unknown)))
+    if seen.unknown_there:
+        notes = "\n".join(f"in the service's unit, {each}" for each in seen.unknown_there)
+        found.append(UNKNOWN_OF_SERVICE.told(notes=notes))
     if seen.hidden:
         found.append(HIDDEN.told(keys=", ".join(seen.hidden), restart=restart))
     if seen.proxied:

@@ -70,7 +70,7 @@ class Trouble(Struct, frozen=True, kw_only=True):
 
 _FIELD = re.compile(r"\{(\w+)\}")
 _FILLED = {
-    "start": "devsynthctl service start; or, where it is no service: devsynthd",
+    "start": "devsynthctl service start; or, where it is no service: devsynthd &",
     "restart": "devsynthctl service restart",
     "hint": "what it says",
     "quoted": "MODEL",

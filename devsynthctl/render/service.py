@@ -34,6 +34,10 @@ def installed_notes(report: InstallReport) -> list[str]:
             "this machine forbids user namespaces: the service runs without the part of its "
             "sandbox that needs them"
         )
+    if report.linger_enabled:
+        notes.append(
+            "goes on after you log out, as do your other services (loginctl enable-linger)"
+        )
     if report.linger is False:
         notes.append(
             "it ends when you log out; if it should not: devsynthctl service install --linger"
@@ -50,14 +54,14 @@ def uninstalled_text(report: UninstallReport) -> str:
 
 
 def uninstalled_notes(report: UninstallReport, kept: Iterable[str]) -> list[str]:
-    """Return what is left: files that a person has edited, drop-ins, and the folders in *kept*."""
-    edited = [each.path for each in report.files if each.change == "kept"]
-    notes = [
-        f"{path} is not as `devsynthctl service install` wrote it, and stays; --force sets it aside"
-        for path in edited
-    ]
-    notes += [f"your drop-in stays: {path}" for path in report.left]
+    """Return what is left: drop-ins, files set aside, lingering, and the folders in *kept*."""
+    notes = [f"your drop-in stays: {path}" for path in report.left]
     notes += [f"set aside before, and stays: {path}" for path in report.originals]
+    if report.linger:
+        notes.append(
+            "your services still go on after you log out; if none needs that any more: "
+            "loginctl disable-linger"
+        )
     return [*notes, f"settings and cache stay: {', '.join(kept)}"]
 
 
@@ -89,7 +93,7 @@ def service_rows(status: ServiceStatus) -> list[tuple[str, str]]:
     if status.restarts:
         rows.append(("restarts", str(status.restarts)))
     if status.result is not None:
-        rows.append(("last end", _end_text(status.result, status.exit_status)))
+        rows.append(("last end", end_text(status)))
     if status.status is not None:
         rows.append(("says", status.status))
     if status.linger is not None:
@@ -104,6 +108,14 @@ def service_rows(status: ServiceStatus) -> list[tuple[str, str]]:
 def service_text(status: ServiceStatus) -> str:
     """Return *status* as a block of lines for a person."""
     return "".join(f"{name:<11}{text}\n" for name, text in service_rows(status))
+
+
+def end_text(status: ServiceStatus) -> str:
+    """Return how the daemon ended last, in the manager's words."""
+    how = status.signal
+    if status.exit_status is not None:
+        how = f"exit status {status.exit_status}"
+    return ", ".join(filter(None, (status.result, how)))
 
 
 _STATES = {
@@ -134,10 +146,6 @@ def _state_text(status: ServiceStatus) -> str:
     span = "" if status.for_s is None else f", for {duration(status.for_s)}"
     waits = ", starts with the first request" if status.listening and not status.running else ""
     return f"{status.state}{span}{waits}"
-
-
-def _end_text(result: str, exit_status: int | None) -> str:
-    return result if exit_status is None else f"{result}, exit status {exit_status}"
 
 
 def _yes(value: bool | None) -> str:  # noqa: FBT001 - its only argument

@@ -30,10 +30,15 @@ class AgentState(Struct, frozen=True):
 
 
 class LoadedFrom(Struct, frozen=True):
-    """What stands in an agent's file: what its daemon is told, and its seconds to end."""
+    """What stands in an agent's file: its *command*, and the seconds that it has to end."""
 
-    told: Told = Told()
+    command: tuple[str, ...] = ()
     exit_s: float = _EXIT_S
+
+    @property
+    def told(self) -> Told:
+        """What its daemon is told."""
+        return told_by(self.command)
 
 
 def agent(template: str, spec: Spec, crash_log: Path, grace_s: float = 0) -> str:
@@ -52,8 +57,8 @@ def loaded_from(text: str) -> LoadedFrom:
     """Return what stands in *text*, an agent's file; what is shipped if it cannot be read."""
     try:
         values = plistlib.loads(text.encode())
-        command = [str(each) for each in values.get("ProgramArguments", ())]
-        return LoadedFrom(told_by(command), float(values.get("ExitTimeOut", _EXIT_S)))
+        command = tuple(str(each) for each in values.get("ProgramArguments", ()))
+        return LoadedFrom(command, float(values.get("ExitTimeOut", _EXIT_S)))
     except (ValueError, TypeError, AttributeError, ExpatError):
         return LoadedFrom()
 

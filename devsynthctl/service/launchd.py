@@ -15,11 +15,14 @@ from devsynthctl.service.placing import (
     plan,
     read,
     refuse_edited,
+    refuse_foreign,
     take_away,
 )
 from devsynthctl.service.reports import InstallReport, ServiceStatus, UninstallReport, UnitFile
 from devsynthctl.service.runner import NOT_FOUND, Done, Runner
 from devsynthctl.service.shipped import shipped
+from devsynthctl.service.trial import refuse_bad_settings
+from devsynthctl.service.units import refuse_open_folder
 from devsynthctl.service.wish import Told, Wish, spec_of
 from devsynthd.host.log_file import log_file
 from devsynthd.host.paths import config_path, runtime_dir
@@ -34,6 +37,7 @@ SETTLE_S = 10.0
 answers a new one with an input/output error."""
 
 _LOOK_S = 0.2
+_MEND = "devsynthctl config check"
 _CRASH_LOG = "crashes.log"
 
 
@@ -63,6 +67,7 @@ class Launchd:
     ) -> None:
         self._runner, self._uid, self._write = runner, uid, write
         self._sleep, self._monotonic = sleep, monotonic
+        self._home = home
         self._plist = home / "Library" / "LaunchAgents" / PLIST
 
     def environ(self) -> dict[str, str]:
@@ -92,12 +97,12 @@ class Launchd:
             usual_socket=runtime_dir({}, self._uid) / "devsynth" / "devsynthd.sock",
             usual_config=config_path(None, {}),
         )
+        refuse_open_folder(wish.socket.parent)
         text = agent(shipped("launchd", PLIST), spec, crash_log, _grace_of(wish.config))
         planned = plan({self._plist: stamped(text)})
         if not force:
             refuse_edited(planned, f"copy {self._plist.name} under another Label")
-        if before is None:
-            refuse_other_daemon(wish.socket)
+        self._refuse_other_daemon(wish.socket, before, "install")
         try:
             crash_log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as exc:
@@ -125,9 +130,12 @@ class Launchd:
 
         Raises:
             NoManager: There is no launchd.
+            EditedFile: The agent was edited by a person; nothing was changed.
             ServiceError: The daemon cannot be stopped, or the file not be removed.
         """
         domain = self._domain()
+        if not force:
+            refuse_foreign([self._plist])
         was_loaded = self._state(domain) is not None
         if was_loaded:
             self._unload(domain)
@@ -149,7 +157,9 @@ class Launchd:
         """
         domain = self._domain()
         self._need_installed()
-        if self._state(domain) is None:
+        state = self._state(domain)
+        self._refuse_other_daemon(self._socket(), state, "start")
+        if state is None:
             self._load(domain)
         else:
             self._kickstart(domain)
@@ -178,10 +188,14 @@ class Launchd:
         domain = self._domain()
         self._need_installed()
         state = self._state(domain)
+        self._refuse_other_daemon(self._socket(), state, "restart")
         if state is None:
             self._load(domain)
             return
         if state.is_running:
+            refuse_bad_settings(
+                self._loaded_from().command, {"HOME": str(self._home)}, lambda _: _MEND
+            )
             self._launchctl("kill", "SIGTERM", self._target(domain))
             self._wait(lambda: (now := self._state(domain)) is None or now.pid != state.pid)
         self._kickstart(domain)
@@ -236,6 +250,18 @@ class Launchd:
             return str(runtime_dir({}, self._uid) / "devsynth" / "devsynthd.sock")
         except ConfigInvalid:
             return None
+
+    def _refuse_other_daemon(
+        self, path: Path | str | None, state: AgentState | None, verb: str
+    ) -> None:
+        """Make sure that nobody but the agent, which is as *state* says, has its socket."""
+        if path is not None:
+            refuse_other_daemon(
+                Path(path),
+                state.pid if state else None,
+                f"devsynthctl service {verb}",
+                is_up=state is not None and state.is_running,
+            )
 
     def _load(self, domain: str) -> None:
         """Have launchd read the agent, and with that start it.

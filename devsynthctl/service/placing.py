@@ -1,5 +1,6 @@
 """Puts files where a service manager reads them, and never over what a person wrote."""
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -61,6 +62,25 @@ def refuse_edited(planned: list[Planned], drop_in_command: str) -> None:
     )
 
 
+def refuse_foreign(paths: Iterable[Path]) -> None:
+    """Make sure that no file at *paths* was edited by a person since it was written.
+
+    Raises:
+        EditedFile: One was.
+    """
+    foreign = [
+        str(path)
+        for path in paths
+        if (content := read(path)) is not None and not _is_ours(path, content)
+    ]
+    if foreign:
+        raise EditedFile(
+            f"{', '.join(foreign)} is not as `devsynthctl service install` wrote it; nothing was "
+            "changed",
+            hint="devsynthctl service uninstall --force, which keeps the file as ....orig",
+        )
+
+
 def place(planned: Planned) -> FileChange:
     """Write the file as wanted; one that was edited is kept beside it.
 
@@ -73,11 +93,12 @@ def place(planned: Planned) -> FileChange:
     diff = difference(path.name, before or "", planned.wanted) if before is not None else ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        original = _set_aside(path) if planned.state == "edited" else None
-        _write(path, planned.wanted)
+        original = _write(path, planned.wanted, keeps=planned.state == "edited")
     except OSError as exc:
+        is_full = exc.errno in (errno.ENOSPC, errno.EDQUOT)
         raise ServiceError(
-            f"cannot write {path}: {exc.strerror}", hint="make its folder writable for this user"
+            f"cannot write {path}: {exc.strerror}",
+            hint="make room on its disk" if is_full else "make its folder writable for this user",
         ) from exc
     if original is not None:
         return FileChange(path=str(path), change="replaced", diff=diff, original=str(original))
@@ -97,7 +118,7 @@ def take_away(path: Path, *, force: bool) -> FileChange | None:
         return None
     original = None
     try:
-        if is_ours(content) and not path.is_symlink():
+        if _is_ours(path, content):
             path.unlink()
         elif force:
             original = _set_aside(path)
@@ -136,6 +157,10 @@ def read(path: Path) -> str | None:
         raise ServiceError(f"cannot read {path}: {exc.strerror}", hint="is it yours?") from exc
 
 
+def _is_ours(path: Path, content: str) -> bool:
+    return is_ours(content) and not path.is_symlink()
+
+
 def _set_aside(path: Path) -> Path:
     """Rename *path*, and return its new name: the first that is free."""
     for n in count(1):
@@ -146,14 +171,16 @@ def _set_aside(path: Path) -> Path:
     return aside
 
 
-def _write(path: Path, text: str) -> None:
-    """Write the whole file, or none of it."""
+def _write(path: Path, text: str, *, keeps: bool) -> Path | None:
+    """Write the whole file, or none of it; if it *keeps* the old one, return where that is now."""
     fd, name = tempfile.mkstemp(prefix=".devsynth-", dir=path.parent)
     temporary = Path(name)
     try:
         with os.fdopen(fd, "w", encoding="utf-8") as file:
             file.write(text)
         temporary.chmod(_MODE)
+        original = _set_aside(path) if keeps else None  # not before all is written
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+    return original

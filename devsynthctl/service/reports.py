@@ -26,7 +26,8 @@ class InstallReport(Struct, frozen=True, kw_only=True):
     *changed*: whether anything was. *unit* is the file that is in force. *sandbox*: whether the
     machine allows for the whole of it; null where there is none, or that could not be tried. *kept*
     are options of the installation before, since nothing was said of them now. *linger*: whether
-    the service goes on after logging out; null where that is not known.
+    the service goes on after logging out; null where that is not known. *linger_enabled*: that was
+    not so before.
     """
 
     manager: str
@@ -37,6 +38,7 @@ class InstallReport(Struct, frozen=True, kw_only=True):
     sandbox: bool | None = None
     kept: list[str] = []
     linger: bool | None = None
+    linger_enabled: bool = False
     warnings: list[str] = []
 
 
@@ -44,7 +46,8 @@ class UninstallReport(Struct, frozen=True, kw_only=True):
     """What an uninstallation has done.
 
     *left* are the drop-ins of a person, *originals* the files of theirs that were set aside before,
-    and *packaged* is the unit that a package brings.
+    and *packaged* is the unit that a package brings. *linger*: whether this user's services go on
+    after logging out, be it for this one; null where that is not known.
     """
 
     manager: str
@@ -53,6 +56,7 @@ class UninstallReport(Struct, frozen=True, kw_only=True):
     left: list[str] = []
     originals: list[str] = []
     packaged: str | None = None
+    linger: bool | None = None
 
 
 class UnitFile(Struct, frozen=True, kw_only=True):
@@ -68,8 +72,9 @@ class ServiceStatus(Struct, frozen=True, kw_only=True):
     *state* is in the words of the manager, *running* what it amounts to. *socket* is the path where
     clients find the service; this shell may have another. *listening*: the manager listens at the
     socket, and starts the daemon with the first request. *status* is what the daemon
-    says of itself; *result* how it ended last, if that was no success. *answers*: whether the
-    daemon answered just now; null if it was not asked.
+    says of itself; *result* how it ended last, if that was no success, with its *exit_status* or
+    the name of the *signal*. *answers*: whether the daemon answered just now; null if it was not
+    asked.
     """
 
     manager: str
@@ -87,6 +92,7 @@ class ServiceStatus(Struct, frozen=True, kw_only=True):
     restarts: int | None = None
     result: str | None = None
     exit_status: int | None = None
+    signal: str | None = None
     status: str | None = None
     linger: bool | None = None
     answers: bool | None = None

@@ -10,6 +10,7 @@ from devsynthctl.service.runner import ASK_LIMIT_S, JOB_LIMIT_S, NOT_FOUND, Done
 from devsynthctl.service.unit_state import PROPERTIES, UnitState, unit_state, variables
 from devsynthd.host.service_names import SYSTEMD_SERVICE, SYSTEMD_SOCKET
 
+EDIT = f"systemctl --user edit {SYSTEMD_SERVICE}"
 UNITS = (SYSTEMD_SOCKET, SYSTEMD_SERVICE)
 EX_CONFIG = 78
 
@@ -141,15 +142,17 @@ class Systemctl:
 
     def _no_start(self, done: Done) -> ServiceError:
         service, _ = self.states()
+        said = f": {service.text}" if service.text and service.result else ""
         if service.exit_status == EX_CONFIG:
             return ServiceError(
-                f"{SYSTEMD_SERVICE} does not start: its configuration is not valid",
-                hint="mend it: devsynthctl config check; then: devsynthctl service start",
+                f"{SYSTEMD_SERVICE} does not start: its configuration is not valid{said}",
+                hint=f"mend it: {mend_of(service.text)}; then: devsynthctl service start",
             )
         ended = f", exit status {service.exit_status}" if service.exit_status else ""
+        ended = f", {service.signal}" if service.signal else ended
         reason = f"{service.result}{ended}" if service.result else done.reason
         return ServiceError(
-            f"{SYSTEMD_SERVICE} does not start ({reason})",
+            f"{SYSTEMD_SERVICE} does not start ({reason}){said}",
             hint="its log tells why: devsynthctl service logs",
         )
 
@@ -160,6 +163,12 @@ class Systemctl:
 
     def _run(self, *words: str, limit_s: float = ASK_LIMIT_S) -> Done:
         return self._runner.run(["systemctl", "--user", *words], limit_s)
+
+
+def mend_of(reason: str) -> str:
+    """Return what mends settings that the daemon refuses for this *reason*, in its words."""
+    # So it tells a variable, which is in no file of ours, from a line of the config file.
+    return EDIT if reason.startswith("DEVSYNTH_") else "devsynthctl config check"
 
 
 def _no_manager(done: Done) -> NoManager:

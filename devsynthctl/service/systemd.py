@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -18,17 +18,19 @@ from devsynthctl.service.placing import (
     plan,
     read,
     refuse_edited,
+    refuse_foreign,
     take_away,
 )
 from devsynthctl.service.reports import FileChange, InstallReport, ServiceStatus, UninstallReport
 from devsynthctl.service.runner import Runner
 from devsynthctl.service.shipped import shipped
-from devsynthctl.service.systemctl import UNITS, Surroundings, Systemctl
+from devsynthctl.service.systemctl import EDIT, UNITS, Surroundings, Systemctl, mend_of
+from devsynthctl.service.trial import refuse_bad_settings
 from devsynthctl.service.unit_state import UnitState, service_status
 from devsynthctl.service.wish import Spec, Told, Wish, spec_of
 from devsynthd.host.service_names import SYSTEMD_SERVICE, SYSTEMD_SOCKET
 
-EDIT = f"systemctl --user edit {SYSTEMD_SERVICE}"
+_COMMAND = "devsynthctl service {}"
 
 
 class Systemd:
@@ -64,10 +66,7 @@ class Systemd:
         """
         around = self._systemctl.surroundings()
         service, _ = self._systemctl.states()
-        text = read(around.units / SYSTEMD_SERVICE)
-        if text is None and service.fragment:
-            text = read(Path(service.fragment))
-        return units.told_to(text or "")
+        return units.told_to(_unit_text(around, service))
 
     def install(self, wish: Wish, *, force: bool, linger: bool) -> InstallReport:
         """Write the units, enable them, and start the daemon; return once it answers.
@@ -89,6 +88,7 @@ class Systemd:
         )
         folders = [folder.resolve() for folder in units.writable_folders(spec)]
         units.refuse_open_sandbox(folders, around.home.resolve(), around.units.resolve())
+        units.refuse_open_folder(wish.socket.parent)
         sandbox = self._systemctl.can_set_up(units.sandbox_of(shipped("systemd", SYSTEMD_SERVICE)))
         planned = _planned(spec, around, sandbox=sandbox)
         packaged = _packaged(planned, around, service)
@@ -96,15 +96,18 @@ class Systemd:
             planned = [each for each in planned if each.path == _drop_in(around)]
         if not force:
             refuse_edited(planned, EDIT)
-        if not (service.is_up or socket.is_up):
-            refuse_other_daemon(wish.socket)
+        is_up = service.is_up or socket.is_up
+        refuse_other_daemon(wish.socket, service.pid, _COMMAND.format("install"), is_up=is_up)
+        if service.is_up and any(each.state != "current" for each in planned):
+            self._try_settings([*spec.daemon, *spec.options], around, service)
         files = [place(each) for each in planned]
         if sandbox and (gone := take_away(_drop_in(around), force=False)):
             files.append(gone)
         changed = self._bring_up(files, service, socket)
         _, listening = self._systemctl.states()
         lingers = self._systemctl.lingers()
-        if linger and not lingers:
+        enables_linger = linger and not lingers
+        if enables_linger:
             self._systemctl.linger()
             lingers = changed = True
         return InstallReport(
@@ -115,27 +118,31 @@ class Systemd:
             socket=str(listening.listens_at or wish.socket),
             sandbox=sandbox,
             linger=lingers,
+            linger_enabled=enables_linger,
             warnings=[_UNTRIED] if sandbox is None else [],
         )
 
     def uninstall(self, *, force: bool) -> UninstallReport:
-        """Stop the daemon, and take away all that an installation wrote.
+        """Stop the daemon, and take away all that an installation wrote, or nothing.
 
         With *force* also units that a person has edited; they are kept under another name.
 
         Raises:
             NoManager: The manager cannot be reached.
+            EditedFile: A unit was edited by a person; nothing was changed.
             ServiceError: The daemon cannot be stopped, or a file not be removed.
         """
         around = self._systemctl.surroundings()
         service, socket = self._systemctl.states()
+        paths = [*(around.units / name for name in UNITS), _drop_in(around)]
+        if not force:
+            refuse_foreign(paths)
         known = [each for each in (socket, service) if each.is_known]
         was_on = any(each.is_up or each.is_enabled for each in known)
         if known:
             names = [each.name for each in known]
             self._systemctl.stop(*names)
             self._systemctl.disable(*names)
-        paths = [*(around.units / name for name in UNITS), _drop_in(around)]
         originals = originals_of(paths)
         files = [each for path in paths if (each := take_away(path, force=force))]
         if known:
@@ -150,6 +157,7 @@ class Systemd:
             left=left,
             originals=originals,
             packaged=service.fragment if service.is_packaged(around.units) else None,
+            linger=self._systemctl.lingers(),
         )
 
     def start(self) -> None:
@@ -157,9 +165,12 @@ class Systemd:
 
         Raises:
             NoManager, NotInstalled: There is nothing to start it with, or nothing to start.
-            ServiceError: It does not start, and why.
+            ServiceError: It does not start, and why; or another daemon is in its way.
         """
-        socket = self._installed_socket()
+        self._installed()
+        self._systemctl.read_anew()  # NeedDaemonReload= does not tell of a drop-in's new folder
+        service, socket = self._systemctl.states()
+        _refuse_other_daemon(service, socket, "start")
         self._systemctl.start(*UNITS, verb="restart" if _is_deaf(socket) else "start")
 
     def stop(self) -> None:
@@ -169,7 +180,13 @@ class Systemd:
             NoManager, NotInstalled: There is nothing to stop it with, or nothing to stop.
             ServiceError: It does not stop, and why.
         """
-        self._installed_socket()
+        try:
+            self._installed()
+        except NotInstalled as exc:
+            raise NotInstalled(
+                f"{exc}, so there is nothing to stop",
+                hint="one that was started by hand: devsynthctl shutdown",
+            ) from exc
         self._systemctl.stop(*UNITS)
 
     def restart(self) -> None:
@@ -179,9 +196,15 @@ class Systemd:
 
         Raises:
             NoManager, NotInstalled: There is nothing to start it with, or nothing to start.
-            ServiceError: It does not start, and why.
+            ServiceError: It does not start, and why; or it would not, and was left alone.
         """
-        socket = self._installed_socket()
+        self._installed()
+        self._systemctl.read_anew()  # as above
+        service, socket = self._systemctl.states()
+        _refuse_other_daemon(service, socket, "restart")
+        if service.is_up:
+            around = self._systemctl.surroundings()
+            self._try_settings(units.command_in(_unit_text(around, service)), around, service)
         names = UNITS if _is_deaf(socket) else (SYSTEMD_SERVICE,)
         self._systemctl.start(*names, verb="restart")
 
@@ -205,9 +228,13 @@ class Systemd:
         """Become the command that shows the last *lines* of the log, and with *follow* what comes.
 
         Raises:
+            NoManager, NotInstalled: There is no line, and that is why.
             ServiceError: There is no such command.
         """
         named = [f"--unit={name}" for name in (SYSTEMD_SERVICE, SYSTEMD_SOCKET)]
+        found = self._runner.run(["journalctl", "--user", *named, "--lines=1", "--quiet"])
+        if not found.stdout.strip():
+            self._installed()
         options = ["--follow"] if follow else ["--no-pager"]
         options += ["--output=json"] if as_json else []
         self._runner.become(["journalctl", "--user", *named, f"--lines={lines}", *options])
@@ -240,19 +267,31 @@ class Systemd:
             self._systemctl.start(*UNITS)
         return steps.is_any
 
-    def _installed_socket(self) -> UnitState:
-        """Return how the socket is.
+    def _try_settings(
+        self, command: Sequence[str], around: Surroundings, service: UnitState
+    ) -> None:
+        """Make sure that the daemon takes its settings before the one that runs is ended.
+
+        Raises:
+            ServiceError: It does not, and why.
+        """
+        environ = {**around.environ, **service.environ}
+        if service.has_environ_files:  # what they set is not known: leave the file to be checked
+            environ = {n: each for n, each in environ.items() if not n.startswith("DEVSYNTH_")}
+        refuse_bad_settings(command, environ, mend_of)
+
+    def _installed(self) -> None:
+        """Make sure that there is a service.
 
         Raises:
             NoManager, NotInstalled: There is no manager, or it knows no service.
         """
         self._systemctl.surroundings()
-        service, socket = self._systemctl.states()
+        service, _ = self._systemctl.states()
         if not service.is_known:
             raise NotInstalled(
                 f"there is no {SYSTEMD_SERVICE}", hint="install it: devsynthctl service install"
             )
-        return socket
 
 
 _NO_CHANGES = ("unchanged", "kept")
@@ -260,6 +299,21 @@ _UNTRIED = (
     "systemd-run is not there to try what this machine allows for; should the service fail with "
     "NAMESPACE or CAPABILITIES, install that program, and the service again"
 )
+
+
+def _unit_text(around: Surroundings, service: UnitState) -> str:
+    """Return the unit that is in force; empty if there is none."""
+    text = read(around.units / SYSTEMD_SERVICE)
+    if text is None and service.fragment:
+        text = read(Path(service.fragment))
+    return text or ""
+
+
+def _refuse_other_daemon(service: UnitState, socket: UnitState, verb: str) -> None:
+    """Make sure that nobody but the service has its socket."""
+    if socket.listens_at is not None:
+        is_up = service.is_up or socket.is_up
+        refuse_other_daemon(socket.listens_at, service.pid, _COMMAND.format(verb), is_up=is_up)
 
 
 def _is_deaf(socket: UnitState) -> bool:

@@ -2,6 +2,7 @@
 
 import re
 import shlex
+import signal
 from pathlib import Path
 
 from msgspec import Struct
@@ -29,18 +30,22 @@ PROPERTIES = (
     "MemoryCurrent",
     "StatusText",
     "Listen",
+    "Environment",
+    "EnvironmentFiles",
 )
 """What is asked of a unit."""
 
 _LISTEN = re.compile(r"(/.*) \(Stream\)")
 _CLD_EXITED = "1"  # waitid(2): what ended otherwise has the number of a signal for a status
+_CLD_SIGNALLED = ("2", "3")  # killed, dumped
 
 
 class UnitState(Struct, frozen=True, kw_only=True):
     """How a unit is, in the words of systemd; null is what it does not tell.
 
     *is_stale*: its files have changed since systemd read them. *changed_s* and *active_since_s* are
-    of CLOCK_MONOTONIC. *listens_at* is the path of a socket.
+    of CLOCK_MONOTONIC. *signal* is the name of the one that ended it. *listens_at* is the path of a
+    socket. *environ* are variables of the unit's own; *has_environ_files*: there are more in files.
     """
 
     name: str
@@ -58,8 +63,11 @@ class UnitState(Struct, frozen=True, kw_only=True):
     restarts: int | None
     exit_status: int | None
     memory_bytes: int | None
+    signal: str | None
     text: str
     listens_at: Path | None
+    environ: dict[str, str]
+    has_environ_files: bool
 
     @property
     def is_known(self) -> bool:
@@ -108,8 +116,11 @@ def unit_state(name: str, shown: str) -> UnitState:
         restarts=_count(values.get("NRestarts", "")),
         exit_status=_count(values.get("ExecMainStatus", "")) if exited else None,
         memory_bytes=_count(values.get("MemoryCurrent", "")),
+        signal=_signal(values.get("ExecMainCode", ""), values.get("ExecMainStatus", "")),
         text=values.get("StatusText", ""),
         listens_at=Path(listen[1]) if listen else None,
+        environ=assigned(values.get("Environment", "")),
+        has_environ_files=bool(values.get("EnvironmentFiles")),
     )
 
 
@@ -134,7 +145,7 @@ def service_status(
         state=f"{service.active} ({service.sub})",
         socket=None if socket.listens_at is None else str(socket.listens_at),
         enabled=service.is_enabled and socket.is_enabled,
-        files=[_unit_file(path, own) for path in fragments],
+        files=[file for path in fragments if (file := _unit_file(path, own))],
         drop_ins=[*service.drop_ins, *socket.drop_ins],
         for_s=None if service.changed_s is None else max(0.0, now_s - service.changed_s),
         pid=service.pid,
@@ -142,6 +153,7 @@ def service_status(
         restarts=service.restarts,
         result=service.result or socket.result or None,
         exit_status=service.exit_status if service.result else None,
+        signal=service.signal if service.result else None,
         status=service.text or None if tells else None,
         linger=linger,
     )
@@ -164,11 +176,35 @@ def variables(shown: str) -> dict[str, str]:
     return found
 
 
-def _unit_file(path: str, own: Path) -> UnitFile:
+def _unit_file(path: str, own: Path) -> UnitFile | None:
+    """Return whose the file is; null if it is gone, which systemd learns when it reads anew."""
     file = Path(path)
     if not file.is_relative_to(own):
         return UnitFile(path=path, state="packaged")
-    return UnitFile(path=path, state="ours" if is_ours(read(file) or "") else "edited")
+    content = read(file)
+    if content is None:
+        return None
+    return UnitFile(path=path, state="ours" if is_ours(content) else "edited")
+
+
+def assigned(text: str) -> dict[str, str]:
+    """Return the variables in *text*, ``NAME=value`` words that are quoted if need be."""
+    try:
+        words = shlex.split(text)
+    except ValueError:
+        return {}
+    return dict(word.split("=", 1) for word in words if "=" in word)
+
+
+def _signal(code: str, status: str) -> str | None:
+    """Return the name of the signal that ended a process; null: none did."""
+    number = _count(status)
+    if code not in _CLD_SIGNALLED or not number:
+        return None
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def _seconds(text: str) -> float | None:

@@ -84,10 +84,15 @@ def test_where_the_service_is_installed_the_hint_is_to_start_it(
     monkeypatch.setenv("DEVSYNTH_SOCKET", str(socket_path))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     (tmp_path / "systemd/user").mkdir(parents=True)
-    (tmp_path / "systemd/user" / SYSTEMD_SERVICE).touch()
+    unit = tmp_path / "systemd/user" / SYSTEMD_SERVICE
+    unit.write_text(f"ExecStart=/usr/bin/devsynthd --socket {socket_path}\n")
     with Client() as ctl, pytest.raises(DaemonUnreachable) as caught:
         ctl.ping()
     assert caught.value.hint == "start the daemon: devsynthctl service start"
+    unit.write_text("ExecStart=/usr/bin/devsynthd\n")  # which listens elsewhere
+    with Client() as ctl, pytest.raises(DaemonUnreachable) as caught:
+        ctl.ping()
+    assert caught.value.hint == "start the daemon: devsynthd &"
     with Client(socket_path) as ctl, pytest.raises(DaemonUnreachable) as caught:
         ctl.ping()
     assert caught.value.hint == f"start the daemon: devsynthd --socket {socket_path} &"

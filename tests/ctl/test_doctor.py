@@ -178,7 +178,7 @@ def test_a_model_too_big(daemon: RunningDaemon, studio: LMStudio) -> None:
 
     assert result.states["generation"] == "failed"
     assert "insufficient system resources" in result.told("generation")
-    assert "select a smaller one" in result.told("generation")
+    assert "devsynthctl select MODEL" in result.told("generation")
     assert result.checks["context"]["message"] == "not checked: no answer"
 
 

@@ -105,7 +105,7 @@ def test_its_configuration_is_invalid(look: Look, socket_state: str) -> None:
 
     assert result.states["service"] == "failed"
     assert "configuration invalid (status 78)" in result.told("service")
-    assert "devsynthctl config check" in result.told("service")
+    assert "devsynthctl config edit" in result.told("service")
 
 
 def test_it_has_failed(look: Look) -> None:

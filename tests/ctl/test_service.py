@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from devsynthctl.service.units import DROP_IN
-from tests.support.fake_systemctl import UP, Machine, make_machine, running
+from tests.support.fake_systemctl import SYSTEMCTL, UP, Machine, make_machine, running
 
 
 @pytest.fixture
@@ -155,7 +155,9 @@ def test_variables_that_a_service_does_not_get_are_warned_of(machine: Machine) -
 
 
 def test_a_start_that_fails_says_why(machine: Machine) -> None:
-    (machine.programs / "systemctl-does").unlink()
+    does_not_start = '  "--user start"*|"--user restart"*) answer=none ;;\n'
+    text = SYSTEMCTL.replace('case "$*" in\n', f'case "$*" in\n{does_not_start}')
+    (machine.programs / "systemctl").write_text(text)
     failed = UP.replace("ActiveState=active", "ActiveState=failed")
     machine.says(
         service=f"{failed}Result=exit-code\nExecMainCode=1\nExecMainStatus=78\n", socket=UP
@@ -165,9 +167,20 @@ def test_a_start_that_fails_says_why(machine: Machine) -> None:
     assert "its configuration is not valid" in done.stderr
     assert "devsynthctl config check" in done.stderr
 
-    machine.says(service=f"{failed}Result=watchdog\nExecMainCode=2\nExecMainStatus=6\n")
+    said = "DEVSYNTH_LLM_TEMPERATURE = 'hot' is not allowed: it takes a number"
+    machine.says(
+        service=f"{failed}Result=exit-code\nExecMainCode=1\nExecMainStatus=78\nStatusText={said}\n"
+    )
+    done = machine.run("start")
+    assert f"its configuration is not valid: {said}" in done.stderr
+    assert "config check" not in done.stderr  # which does not look at variables
+    assert "mend it: systemctl --user edit devsynthd.service; then: " in done.stderr
+
+    machine.says(
+        service=f"{failed}Result=watchdog\nExecMainCode=2\nExecMainStatus=6\nStatusText=why\n"
+    )
     done = machine.run("restart")
-    assert "devsynthd.service does not start (watchdog)" in done.stderr
+    assert "devsynthd.service does not start (watchdog, SIGABRT): why" in done.stderr
     assert "devsynthctl service logs" in done.stderr
 
 
@@ -194,5 +207,70 @@ def test_the_log_is_that_of_both_units(machine: Machine) -> None:
         "--user --unit=devsynthd.service --unit=devsynthd.socket --lines=7 --follow\n"
     )
     assert machine.run("logs", "--json").stdout.endswith("--lines=50 --no-pager --output=json\n")
-    lost = machine.run("logs", PATH="/nonexistent")
-    assert "cannot run journalctl: No such file or directory" in lost.stderr
+
+
+def test_there_is_no_log_of_what_is_not_there(machine: Machine) -> None:
+    program = machine.programs / "journalctl"
+    program.write_text("#!/bin/sh\necho '-- No entries --' >&2\n")
+    program.chmod(0o755)
+
+    done = machine.run("logs")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "there is no devsynthd.service" in done.stderr
+    assert "this machine has no systemd" in machine.run("logs", PATH="/nonexistent").stderr
+
+    machine.says(service=UP)
+    assert machine.run("logs").returncode == 0
+
+
+def test_what_is_not_there_cannot_be_stopped(machine: Machine) -> None:
+    done = machine.run("stop")
+    assert done.returncode == 1
+    assert "there is no devsynthd.service, so there is nothing to stop" in done.stderr
+    assert "devsynthctl shutdown" in done.stderr
+    assert "service install" not in done.stderr
+
+
+def test_lingering_is_told_of_when_it_begins_and_when_it_stays(machine: Machine) -> None:
+    machine.says(linger="no\n")
+    with running(machine):
+        done = machine.run("install", "--linger")
+    assert "goes on after you log out" in done.stderr
+
+    machine.says(linger="yes\n")
+    with running(machine):
+        assert "goes on after you log out" not in machine.run("install", "--linger").stderr
+    assert "loginctl disable-linger" in machine.run("uninstall").stderr
+
+
+def test_a_folder_that_the_daemon_would_refuse_is_refused_first(machine: Machine) -> None:
+    shared = machine.home / "shared"
+    for mode, remedy in ((0o1777, "choose another with --socket"), (0o775, "chmod go-w ")):
+        shared.mkdir(exist_ok=True)
+        shared.chmod(mode)
+        done = machine.run("install", DEVSYNTH_SOCKET=str(shared / "d.sock"))
+        assert done.returncode == 1
+        assert f"others may write to the socket's directory {shared}" in done.stderr
+        assert f"(mode {mode:04o}); nothing was changed" in done.stderr
+        assert remedy in done.stderr
+    assert not machine.units.exists()
+
+
+def test_units_are_taken_away_all_or_none(machine: Machine) -> None:
+    with running(machine):
+        assert machine.run("install").returncode == 0
+    unit, socket_unit = (machine.units / f"devsynthd.{kind}" for kind in ("service", "socket"))
+    unit.write_text(f"{unit.read_text()}# mine\n")
+    machine.calls()
+
+    done = machine.run("uninstall")
+
+    assert done.returncode == 1
+    assert f"{unit} is not as" in done.stderr
+    assert "nothing was changed" in done.stderr
+    assert "devsynthctl service uninstall --force" in done.stderr
+    assert (unit.exists(), socket_unit.exists()) == (True, True)
+    assert machine.calls() == []
+
+    assert machine.run("uninstall", "--force").returncode == 0
+    assert [each.name for each in machine.units.iterdir()] == [f"{unit.name}.orig"]

@@ -144,13 +144,13 @@ def test_a_socket_that_nobody_finds_is_made_anew(machine: Machine, command: str)
         done = machine.run(command)
 
     assert (done.returncode, done.stderr) == (0, "")
-    assert machine.calls() == [FORGET, RESTART_BOTH]
+    assert machine.calls() == [RELOAD, FORGET, RESTART_BOTH]
 
 
 def test_failures_of_before_keep_nobody_from_starting_it(machine: Machine) -> None:
     with running(machine):
         assert machine.run("start").returncode == 0
-    assert machine.calls() == [FORGET, START]
+    assert machine.calls() == [RELOAD, FORGET, START]
 
 
 @pytest.mark.parametrize("place", ["", ".config", ".config/systemd/user", ".."])

@@ -261,7 +261,7 @@ def test_an_agent_that_is_being_let_go_is_loaded_when_that_is_done(make: Make, h
     Runner(fake_launchctl.environ(home)).run(["launchctl", "bootout", "gui/501/devsynthd"])
     fake_launchctl.calls(home)
 
-    install(launchd, wish(Path("/other.sock")))
+    install(launchd, wish(Path("/s/other.sock")))
 
     assert launchd.status().running
 

@@ -155,6 +155,18 @@ def test_a_launch_agent(seen: ServiceStatus, pid: int | None, trouble: Trouble) 
     assert is_told(judge_service(seen, pid), trouble)
 
 
+def test_how_a_service_ended_is_told() -> None:
+    failed: dict[str, Any] = {"manager": "systemd", "installed": True, "state": "failed (failed)"}
+    killed = ServiceStatus(**failed, result="signal", signal="SIGKILL")
+    assert "the daemon failed (signal, SIGKILL)" in judge_service(killed, None).message
+
+    said = "DEVSYNTH_LLM_TEMPERATURE = 'hot' is not allowed: it takes a number"
+    refused = ServiceStatus(**failed, result="exit-code", exit_status=78, status=said)
+    verdict = judge_service(refused, None)
+    assert said in verdict.message
+    assert (verdict.remedy or "").startswith("systemctl --user edit devsynthd.service")
+
+
 def test_a_launch_agent_that_is_well() -> None:
     assert judge_service(launchd(state="running", running=True, pid=5), 5).state == "ok"
     assert judge_service(None, 5).state == "skipped"
@@ -184,14 +196,18 @@ def test_an_environment_with_several_oddities_tells_all_of_them() -> None:
     seen = EnvironmentSeen(
         has_daemon=True,
         notes=["one differs"],
+        useless=["DEVSYNTH_LLM_TEMPERATURE = 'hot' is not allowed: it takes a number"],
         unknown=["one is unknown"],
+        unknown_there=["another is unknown"],
         hidden=["llm_model"],
         proxied=("http://gpu:1", "gpu"),
     )
     verdict = judge_environment(seen, "RESTART")
 
     assert verdict.state == "warn"
-    assert len(verdict.message.splitlines()) == 4
+    assert len(verdict.message.splitlines()) == 6
+    assert "in the service's unit, another is unknown" in verdict.message
+    assert "unset DEVSYNTH_LLM_TEMPERATURE;" in (verdict.remedy or "")
     for part in ("config set KEY VALUE", "`unset`", "RESTART", "NO_PROXY=gpu"):
         assert part in (verdict.remedy or "")
     assert judge_environment(EnvironmentSeen(has_daemon=True), "").state == "ok"

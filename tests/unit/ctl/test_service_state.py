@@ -106,7 +106,22 @@ def test_the_number_of_a_signal_is_no_exit_status(tmp_path: Path) -> None:
     killed = RUNNING.replace("Result=success", "Result=signal").replace(
         "ExecMainCode=0\nExecMainStatus=0", "ExecMainCode=2\nExecMainStatus=9"
     )
-    assert status(tmp_path, killed).exit_status is None
+    found = status(tmp_path, killed)
+    assert (found.exit_status, found.signal) == (None, "SIGKILL")
+    assert "last end   signal, SIGKILL" in service_text(found)
+
+
+def test_a_unit_whose_file_is_gone_was_edited_by_nobody(tmp_path: Path) -> None:
+    assert status(tmp_path, RUNNING).files == []
+
+
+def test_variables_of_the_unit() -> None:
+    """As systemd 252 writes them."""
+    shown = 'Environment=A=1 "B=two words" C=a=b\nEnvironmentFiles=/e (ignore_errors=no)\n'
+    state = unit_state("devsynthd.service", shown)
+    assert state.environ == {"A": "1", "B": "two words", "C": "a=b"}
+    assert state.has_environ_files
+    assert not unit_state("devsynthd.service", "Environment=\nEnvironmentFiles=\n").environ
 
 
 def test_a_service_that_is_not_there(tmp_path: Path) -> None:
@@ -207,14 +222,15 @@ def test_an_installation_that_had_nothing_to_do_says_so() -> None:
 def test_what_an_uninstallation_tells() -> None:
     files = [
         FileChange(path="/u/a", change="removed"),
-        FileChange(path="/u/b", change="kept"),
         FileChange(path="/u/c", change="removed", original="/u/c.orig"),
     ]
-    report = UninstallReport(manager="systemd", changed=True, files=files, left=["/u/d.d/x.conf"])
+    report = UninstallReport(
+        manager="systemd", changed=True, files=files, left=["/u/d.d/x.conf"], linger=True
+    )
 
     assert uninstalled_text(report) == "removed /u/a\nset aside /u/c: it is /u/c.orig now\n"
-    edited, left, kept = uninstalled_notes(report, ["/c", "/k"])
-    assert edited.startswith("/u/b is not as")
+    left, linger, kept = uninstalled_notes(report, ["/c", "/k"])
+    assert linger.endswith("loginctl disable-linger")
     assert left == "your drop-in stays: /u/d.d/x.conf"
     assert kept == "settings and cache stay: /c, /k"
 
