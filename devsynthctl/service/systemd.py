@@ -6,17 +6,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from devsynthctl.service import units
+from devsynthctl.service import unit_files, units
 from devsynthctl.service.due import due
 from devsynthctl.service.errors import NotInstalled
 from devsynthctl.service.knocking import refuse_other_daemon
-from devsynthctl.service.marks import stamped
 from devsynthctl.service.placing import (
-    Planned,
     originals_of,
     place,
-    plan,
-    read,
     refuse_edited,
     refuse_foreign,
     take_away,
@@ -27,7 +23,7 @@ from devsynthctl.service.shipped import shipped
 from devsynthctl.service.systemctl import EDIT, UNITS, Surroundings, Systemctl, mend_of
 from devsynthctl.service.trial import refuse_bad_settings
 from devsynthctl.service.unit_state import UnitState, service_status
-from devsynthctl.service.wish import Spec, Told, Wish, spec_of
+from devsynthctl.service.wish import Told, Wish, spec_of
 from devsynthd.host.service_names import SYSTEMD_SERVICE, SYSTEMD_SOCKET
 
 _COMMAND = "devsynthctl service {}"
@@ -66,7 +62,7 @@ class Systemd:
         """
         around = self._systemctl.surroundings()
         service, _ = self._systemctl.states()
-        return units.told_to(_unit_text(around, service))
+        return units.told_to(unit_files.unit_text(around, service))
 
     def install(self, wish: Wish, *, force: bool, linger: bool) -> InstallReport:
         """Write the units, enable them, and start the daemon; return once it answers.
@@ -90,10 +86,10 @@ class Systemd:
         units.refuse_open_sandbox(folders, around.home.resolve(), around.units.resolve())
         units.refuse_open_folder(wish.socket.parent)
         sandbox = self._systemctl.can_set_up(units.sandbox_of(shipped("systemd", SYSTEMD_SERVICE)))
-        planned = _planned(spec, around, sandbox=sandbox)
-        packaged = _packaged(planned, around, service)
+        planned = unit_files.planned(spec, around, sandbox=sandbox)
+        packaged = unit_files.packaged(planned, around, service)
         if packaged:
-            planned = [each for each in planned if each.path == _drop_in(around)]
+            planned = [each for each in planned if each.path == unit_files.drop_in(around)]
         if not force:
             refuse_edited(planned, EDIT)
         is_up = service.is_up or socket.is_up
@@ -101,7 +97,7 @@ class Systemd:
         if service.is_up and any(each.state != "current" for each in planned):
             self._try_settings([*spec.daemon, *spec.options], around, service)
         files = [place(each) for each in planned]
-        if sandbox and (gone := take_away(_drop_in(around), force=False)):
+        if sandbox and (gone := take_away(unit_files.drop_in(around), force=False)):
             files.append(gone)
         changed = self._bring_up(files, service, socket)
         _, listening = self._systemctl.states()
@@ -134,7 +130,7 @@ class Systemd:
         """
         around = self._systemctl.surroundings()
         service, socket = self._systemctl.states()
-        paths = [*(around.units / name for name in UNITS), _drop_in(around)]
+        paths = [*(around.units / name for name in UNITS), unit_files.drop_in(around)]
         if not force:
             refuse_foreign(paths)
         known = [each for each in (socket, service) if each.is_known]
@@ -204,7 +200,9 @@ class Systemd:
         _refuse_other_daemon(service, socket, "restart")
         if service.is_up:
             around = self._systemctl.surroundings()
-            self._try_settings(units.command_in(_unit_text(around, service)), around, service)
+            self._try_settings(
+                units.command_in(unit_files.unit_text(around, service)), around, service
+            )
         names = UNITS if _is_deaf(socket) else (SYSTEMD_SERVICE,)
         self._systemctl.start(*names, verb="restart")
 
@@ -301,14 +299,6 @@ _UNTRIED = (
 )
 
 
-def _unit_text(around: Surroundings, service: UnitState) -> str:
-    """Return the unit that is in force; empty if there is none."""
-    text = read(around.units / SYSTEMD_SERVICE)
-    if text is None and service.fragment:
-        text = read(Path(service.fragment))
-    return text or ""
-
-
 def _refuse_other_daemon(service: UnitState, socket: UnitState, verb: str) -> None:
     """Make sure that nobody but the service has its socket."""
     if socket.listens_at is not None:
@@ -320,31 +310,3 @@ def _is_deaf(socket: UnitState) -> bool:
     """Return whether *socket* listens where nobody finds it: somebody has removed its file."""
     path = socket.listens_at
     return socket.is_up and path is not None and not os.path.lexists(path)
-
-
-def _planned(spec: Spec, around: Surroundings, *, sandbox: bool | None) -> list[Planned]:
-    """Return the files that run *spec*, and how they are now."""
-    service = units.service_unit(shipped("systemd", SYSTEMD_SERVICE), spec)
-    wanted = {
-        around.units / SYSTEMD_SERVICE: stamped(service),
-        around.units / SYSTEMD_SOCKET: stamped(
-            units.socket_unit(shipped("systemd", SYSTEMD_SOCKET), spec)
-        ),
-    }
-    # Where it could not be tried, what was found out before holds.
-    if sandbox is False or (sandbox is None and _drop_in(around).exists()):
-        wanted[_drop_in(around)] = stamped(units.drop_in())
-    return plan(wanted)
-
-
-def _packaged(planned: list[Planned], around: Surroundings, service: UnitState) -> str | None:
-    """Return the unit of a package if there is one, and it runs the same as *planned*."""
-    if not service.is_packaged(around.units):
-        return None
-    theirs = units.exec_start(read(Path(service.fragment)) or "")
-    return service.fragment if theirs == units.exec_start(planned[0].wanted) else None
-
-
-def _drop_in(around: Surroundings) -> Path:
-    """Return the path of our own drop-in, where it is needed."""
-    return around.units / f"{SYSTEMD_SERVICE}.d" / units.DROP_IN
