@@ -39,7 +39,12 @@ class Service(Installed):
         return int(self.show("MainPID")["MainPID"])
 
     def states(self) -> tuple[str, str]:
-        """Return the active states of the service and of its socket."""
+        """Return the active states of the service and of its socket, once it has none between.
+
+        A daemon answers before systemd hears that it is ready.
+        """
+        if self.show("ActiveState")["ActiveState"] == "activating":
+            self.run("systemctl", "--user", "start", SYSTEMD_SERVICE)  # it waits
         return (
             self.show("ActiveState")["ActiveState"],
             self.show("ActiveState", unit=SYSTEMD_SOCKET)["ActiveState"],
