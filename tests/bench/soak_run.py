@@ -35,8 +35,14 @@ SHORT_S = 60.0  # in less than that there is one outage, half-way
 LONG_S = 300.0  # in less than that memory may not have come to its level
 MAX_GROWTH_MIB, MAX_GROWTH_SHORT_MIB = 5, 10
 
-# The pools for lists and for files grow when two of their jobs meet: the warm-up need not see that.
-MORE_THREADS = LIST_THREADS - 1 + min(32, (os.cpu_count() or 1) + 4) - 1
+# The pools for lists, for files and for connections grow when two of their jobs meet: the warm-up
+# need not see that.
+MORE_THREADS = (
+    LIST_THREADS
+    + min(32, (os.cpu_count() or 1) + 4)
+    + CONCURRENCY
+    - len(("lists", "files", "connections"))
+)
 
 
 class Run:
