@@ -66,7 +66,7 @@ CLEAN_UP_S = 15.0  # what the end may take besides the grace
 class Daemon:
     """One run of the daemon.
 
-    *ready* is called when the socket answers, *set_up_logging* when the settings for it change;
+    *ready* is called when the socket listens, *set_up_logging* when the settings for it change;
     *notifier* tells the service manager how it does, and *redaction* learns what is not logged.
     """
 
@@ -180,6 +180,7 @@ class Daemon:
                 self._fault = ClaimRefused(f"cannot listen on {path}: {exc.strerror}")
                 return
             logger.info("listening on %s", path)
+            self._ready()
             await self._stopping.wait()
             logger.info("draining: what runs has %g s to finish", self._grace_s)
             self._notifier.stopping(self._grace_s + CLEAN_UP_S)
@@ -298,7 +299,6 @@ class Daemon:
         try:
             await check.once()
             self._notifier.ready()
-            self._ready()
             await check.run(interval_s, self._notifier.alive)
         except SocketLost as exc:
             logger.error("clients no longer reach this daemon: %s", exc)  # noqa: TRY400 - no bug

@@ -132,6 +132,7 @@ def test_cache_that_cannot_be_written_costs_one_warning(
 
     with start_daemon(short_dir, upstream, daemon_poll_interval=RARELY_S) as daemon:
         dealer = daemon.dealer()
+        dealer.ask(op="list", id=0)  # its first poll is over
         for number in range(3):
             upstream.models = [f"m{number}"]
             assert ids(result(dealer.ask(op="list", id=1, refresh=True))) == [f"m{number}"]
