@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from devsynthctl.generation_request import packed
+from devsynthctl.parameter_keys import KEYS
 from devsynthd.wire.codec import DECODE_ERRORS
 from devsynthd.wire.errors import BadRequest
 from devsynthd.wire.freeform import SHAPES
@@ -14,23 +15,6 @@ from devsynthd.wire.requests import Generate
 
 EXTRA = "extra."
 """What a parameter begins with that is passed to the server as it is."""
-
-KEYS = (
-    "top_p",
-    "top_k",
-    "min_p",
-    "seed",
-    "stop",
-    "repeat_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-    "logit_bias",
-    "tools",
-    "tool_choice",
-    "ttl",
-    "fallback",
-)
-"""The fields of ``generate`` that have no option of their own."""
 
 OTHERWISE = {
     "prompt": "the prompt itself is PROMPT",

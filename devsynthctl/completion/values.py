@@ -7,6 +7,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from devsynthctl.completion.outline import ParamType
+from devsynthctl.parameter_keys import KEYS
 from devsynthctl.render.text import cell
 from devsynthd.catalog.cache_file import newest_models
 from devsynthd.host.paths import cache_dir
@@ -73,29 +74,12 @@ def _topics(_ctx: click.Context) -> Iterable[CompletionItem[str]]:
 
 
 def _parameters(_ctx: click.Context) -> Iterable[CompletionItem[str]]:
-    return (CompletionItem(f"{key}=") for key in PARAMETERS)
+    return (CompletionItem(f"{key}=") for key in KEYS)
 
 
 CHAT = ("llm", "unknown")
 EMBEDDING = ("embedding", "unknown")
 _BOOLEANS = ("true", "false")
-
-PARAMETERS = (
-    "top_p",
-    "top_k",
-    "min_p",
-    "seed",
-    "stop",
-    "repeat_penalty",
-    "presence_penalty",
-    "frequency_penalty",
-    "logit_bias",
-    "tools",
-    "tool_choice",
-    "ttl",
-    "fallback",
-)
-"""What ``generate -o`` takes: `devsynthctl.parameters.KEYS`, which is slow to import."""
 
 BY_PLACE: dict[tuple[str, ...], ParamType] = {
     ("select", "model"): _ids(*CHAT),

@@ -6,8 +6,8 @@ from click.shell_completion import ShellComplete
 
 from devsynthctl.completion.outline import ParamType, command, read_outline
 from devsynthctl.completion.survey import survey
-from devsynthctl.completion.values import BY_PLACE, PARAMETERS, type_of
-from devsynthctl.parameters import KEYS
+from devsynthctl.completion.values import BY_PLACE, type_of
+from devsynthctl.parameter_keys import KEYS
 
 
 def places(command: click.Command, path: tuple[str, ...] = ()) -> set[tuple[str, ...]]:
@@ -32,7 +32,9 @@ def test_all_that_completes_by_place_completes_something_that_there_is() -> None
 
 
 def test_the_parameters_of_an_answer_are_those_that_are_taken() -> None:
-    assert PARAMETERS == KEYS
+    outline = command(read_outline(), type_of)
+    offered = ShellComplete(outline, {}, "devsynthctl", "").get_completions(["generate", "-o"], "")
+    assert [each.value for each in offered] == [f"{key}=" for key in KEYS]
 
 
 @pytest.mark.parametrize(

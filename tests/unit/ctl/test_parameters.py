@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devsynthctl.generation_request import GenerateOptions
-from devsynthctl.parameters import KEYS, OTHERWISE, generate_fields
+from devsynthctl.parameter_keys import KEYS
+from devsynthctl.parameters import OTHERWISE, generate_fields
 from devsynthd.wire.errors import BadRequest
 from devsynthd.wire.requests import Generate, Request
 
