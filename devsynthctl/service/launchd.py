@@ -4,10 +4,11 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from devsynthctl.service.agent import AgentState, LoadedFrom, agent, agent_state, loaded_from
-from devsynthctl.service.errors import NoManager, NotInstalled, ServiceError
+from devsynthctl.service.agent import AgentState, LoadedFrom, agent, loaded_from
+from devsynthctl.service.errors import NotInstalled, ServiceError
 from devsynthctl.service.following import show_file
 from devsynthctl.service.knocking import refuse_other_daemon
+from devsynthctl.service.launchctl import Launchctl
 from devsynthctl.service.marks import is_ours, stamped
 from devsynthctl.service.placing import (
     originals_of,
@@ -19,7 +20,7 @@ from devsynthctl.service.placing import (
     take_away,
 )
 from devsynthctl.service.reports import InstallReport, ServiceStatus, UninstallReport, UnitFile
-from devsynthctl.service.runner import NOT_FOUND, Done, Runner
+from devsynthctl.service.runner import Runner
 from devsynthctl.service.shipped import shipped
 from devsynthctl.service.trial import refuse_bad_settings
 from devsynthctl.service.units import refuse_open_folder
@@ -32,11 +33,6 @@ from devsynthd.settings.schema import Settings
 from devsynthd.wire.errors import ConfigInvalid
 
 PLIST = f"{LAUNCHD_LABEL}.plist"
-SETTLE_S = 10.0
-"""How long launchd may take to let go of an agent once its ExitTimeOut is over; in that time it
-answers a new one with an input/output error."""
-
-_LOOK_S = 0.2
 _MEND = "devsynthctl config check"
 _CRASH_LOG = "crashes.log"
 
@@ -65,9 +61,10 @@ class Launchd:
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._runner, self._uid, self._write = runner, uid, write
-        self._sleep, self._monotonic = sleep, monotonic
-        self._home = home
+        self._launchctl = Launchctl(
+            runner, uid, lambda: self._loaded_from().exit_s, sleep=sleep, monotonic=monotonic
+        )
+        self._uid, self._home, self._write, self._sleep = uid, home, write, sleep
         self._plist = home / "Library" / "LaunchAgents" / PLIST
 
     def environ(self) -> dict[str, str]:
@@ -89,8 +86,8 @@ class Launchd:
             EditedFile: The agent was edited by a person; nothing was changed.
             ServiceError: The rest that may go wrong.
         """
-        domain = self._domain()
-        before = self._state(domain)
+        domain = self._launchctl.domain()
+        before = self._launchctl.state(domain)
         crash_log = log_file().with_name(_CRASH_LOG)
         spec = spec_of(
             wish,
@@ -112,10 +109,10 @@ class Launchd:
             ) from exc
         changed = before is None or planned[0].state != "current"
         if changed and before is not None:  # first: if that fails, a new attempt finds it undone
-            self._unload(domain)
+            self._launchctl.unload(domain)
         files = [place(each) for each in planned]
         if changed:
-            self._load(domain)
+            self._launchctl.load(domain, self._plist)
         return InstallReport(
             manager=self.name,
             changed=changed,
@@ -133,12 +130,12 @@ class Launchd:
             EditedFile: The agent was edited by a person; nothing was changed.
             ServiceError: The daemon cannot be stopped, or the file not be removed.
         """
-        domain = self._domain()
+        domain = self._launchctl.domain()
         if not force:
             refuse_foreign([self._plist])
-        was_loaded = self._state(domain) is not None
+        was_loaded = self._launchctl.state(domain) is not None
         if was_loaded:
-            self._unload(domain)
+            self._launchctl.unload(domain)
         originals = originals_of([self._plist])
         gone = take_away(self._plist, force=force)
         return UninstallReport(
@@ -155,14 +152,11 @@ class Launchd:
             NoManager, NotInstalled: There is nothing to start it with, or nothing to start.
             ServiceError: It does not start, and why.
         """
-        domain = self._domain()
-        self._need_installed()
-        state = self._state(domain)
-        self._refuse_other_daemon(self._socket(), state, "start")
+        domain, state = self._found("start")
         if state is None:
-            self._load(domain)
+            self._launchctl.load(domain, self._plist)
         else:
-            self._kickstart(domain)
+            self._launchctl.start(domain)
 
     def stop(self) -> None:
         """Stop the daemon until it is started, or until the next login.
@@ -171,10 +165,10 @@ class Launchd:
             NoManager, NotInstalled: There is nothing to stop it with, or nothing to stop.
             ServiceError: It does not stop, and why.
         """
-        domain = self._domain()
+        domain = self._launchctl.domain()
         self._need_installed()
-        if self._state(domain) is not None:
-            self._unload(domain)
+        if self._launchctl.state(domain) is not None:
+            self._launchctl.unload(domain)
 
     def restart(self) -> None:
         """Stop the daemon in order, and start it again.
@@ -185,20 +179,16 @@ class Launchd:
             NoManager, NotInstalled: There is nothing to start it with, or nothing to start.
             ServiceError: It does not start, and why.
         """
-        domain = self._domain()
-        self._need_installed()
-        state = self._state(domain)
-        self._refuse_other_daemon(self._socket(), state, "restart")
+        domain, state = self._found("restart")
         if state is None:
-            self._load(domain)
+            self._launchctl.load(domain, self._plist)
             return
         if state.is_running:
             refuse_bad_settings(
                 self._loaded_from().command, {"HOME": str(self._home)}, lambda _: _MEND
             )
-            self._launchctl("kill", "SIGTERM", self._target(domain))
-            self._wait(lambda: (now := self._state(domain)) is None or now.pid != state.pid)
-        self._kickstart(domain)
+            self._launchctl.end(domain, state.pid)
+        self._launchctl.start(domain)
 
     def status(self) -> ServiceStatus:
         """Return how the service is; whether it answers is left open.
@@ -206,8 +196,8 @@ class Launchd:
         Raises:
             NoManager: There is no launchd.
         """
-        domain = self._domain()
-        content, state = read(self._plist), self._state(domain)
+        domain = self._launchctl.domain()
+        content, state = read(self._plist), self._launchctl.state(domain)
         if content is None and state is None:
             return ServiceStatus(manager=self.name, installed=False)
         own: UnitFile | None = None
@@ -263,92 +253,23 @@ class Launchd:
                 is_up=state is not None and state.is_running,
             )
 
-    def _load(self, domain: str) -> None:
-        """Have launchd read the agent, and with that start it.
+    def _found(self, verb: str) -> tuple[str, AgentState | None]:
+        """Return where the agent is and how, if there is one, and no other daemon in its way.
 
         Raises:
-            ServiceError: It refuses to.
+            NoManager, NotInstalled, ServiceError: As the command *verb*.
         """
-        self._launchctl("enable", self._target(domain))
-        done = Done(1, "", "")
-
-        def is_loaded() -> bool:
-            nonlocal done
-            done = self._launchctl("bootstrap", domain, str(self._plist))
-            return done.status == 0 or self._state(domain) is not None
-
-        if not self._wait(is_loaded):
-            raise ServiceError(
-                f"launchd does not load {self._plist}: {done.reason}",
-                hint=f"is the file whole? plutil -lint '{self._plist}'",
-            )
-
-    def _unload(self, domain: str) -> None:
-        """Have launchd stop and forget the agent; it does so in its own time.
-
-        Raises:
-            ServiceError: It does not.
-        """
-        done = self._launchctl("bootout", self._target(domain))
-        if not self._wait(lambda: self._state(domain) is None):
-            raise ServiceError(
-                f"launchd does not let {LAUNCHD_LABEL} go: {done.reason}",
-                hint=f"launchctl print {self._target(domain)}",
-            )
-
-    def _kickstart(self, domain: str) -> None:
-        done = self._launchctl("kickstart", self._target(domain))
-        if done.status != 0:
-            raise ServiceError(
-                f"launchd does not start {LAUNCHD_LABEL}: {done.reason}",
-                hint="its log tells why: devsynthctl service logs",
-            )
-
-    def _wait(self, is_so: Callable[[], bool]) -> bool:
-        """Return true as soon as *is_so*, false when launchd has had all the time that it needs."""
-        deadline = self._monotonic() + self._loaded_from().exit_s + SETTLE_S
-        while not is_so():
-            if self._monotonic() >= deadline:
-                return False
-            self._sleep(_LOOK_S)
-        return True
-
-    def _state(self, domain: str) -> AgentState | None:
-        """Return how the agent is; null if launchd does not know it."""
-        done = self._launchctl("print", self._target(domain))
-        return agent_state(done.stdout) if done.status == 0 else None
-
-    def _domain(self) -> str:
-        """Return where agents of the user are: their desktop, else what they have over ssh.
-
-        Raises:
-            NoManager: There is no launchd.
-        """
-        for domain in (f"gui/{self._uid}", f"user/{self._uid}"):
-            done = self._launchctl("print", domain)
-            if done.status == NOT_FOUND:
-                raise NoManager(
-                    "this machine has no launchd to run the daemon as a service",
-                    hint="run `devsynthd` in the foreground",
-                )
-            if done.status == 0:
-                return domain
-        raise NoManager(
-            f"your own launchd cannot be reached: {done.reason}",
-            hint="log in as this user, or run `devsynthd` in the foreground",
-        )
+        domain = self._launchctl.domain()
+        self._need_installed()
+        state = self._launchctl.state(domain)
+        self._refuse_other_daemon(self._socket(), state, verb)
+        return domain, state
 
     def _need_installed(self) -> None:
         if read(self._plist) is None:
             raise NotInstalled(
                 f"there is no {self._plist}", hint="install it: devsynthctl service install"
             )
-
-    def _target(self, domain: str) -> str:
-        return f"{domain}/{LAUNCHD_LABEL}"
-
-    def _launchctl(self, *words: str) -> Done:
-        return self._runner.run(["launchctl", *words])
 
 
 def _grace_of(config: Path) -> float:
