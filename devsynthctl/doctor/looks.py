@@ -4,7 +4,6 @@ import errno
 import os
 import socket
 import stat
-import struct
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from devsynthctl.service.reports import ServiceStatus
 from devsynthctl.service.unit_state import assigned, listed
 from devsynthd.host.address import Address
 from devsynthd.host.paths import config_path, runtime_dir
+from devsynthd.host.peer_pid import peer_pid
 from devsynthd.host.service_names import SYSTEMD_SERVICE, SYSTEMD_SOCKET
 from devsynthd.wire.errors import DevsynthError
 
@@ -86,17 +86,13 @@ def _stat(path: Path) -> os.stat_result | None:
 
 def listener_of(path: Path) -> int | None:
     """Return the pid of the process that listens at *path*; null where that cannot be told."""
-    if sys.platform != "linux":
-        return None
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
         knock.setblocking(False)  # noqa: FBT003 - its only argument
         try:
             knock.connect(os.fspath(path))
-            told = knock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            return peer_pid(knock)
         except OSError:
             return None
-    pid, _uid, _gid = struct.unpack("3i", told)
-    return int(pid) or None
 
 
 def is_service_manager(pid: int) -> bool:

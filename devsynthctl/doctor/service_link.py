@@ -1,9 +1,8 @@
 """The service manager that keeps the daemon running, judged. Pure."""
 
 from devsynthctl.doctor.trouble import Trouble, Verdict, ok, skipped
+from devsynthctl.exits import EXIT_STATUS
 from devsynthctl.service.reports import ServiceStatus
-
-_EX_CONFIG = 78
 
 NOT_INSTALLED = Trouble(
     check="service",
@@ -96,7 +95,7 @@ def judge_service(
 
 def _trouble(seen: ServiceStatus, pid: int | None, *, is_stale: bool) -> Trouble | None:
     is_starting = seen.state.startswith(("activating", "spawn"))
-    is_refused = has_failed(seen) and seen.exit_status == _EX_CONFIG
+    is_refused = has_failed(seen) and seen.exit_status == EXIT_STATUS["config_invalid"]
     faults = (
         (not seen.installed, NOT_INSTALLED),
         (is_refused and (seen.status or "").startswith("DEVSYNTH_"), REFUSED_VARIABLE),

@@ -4,8 +4,6 @@ import fcntl
 import os
 import shlex
 import socket
-import struct
-import sys
 import time
 from pathlib import Path
 
@@ -14,6 +12,7 @@ from msgspec import Struct
 from devsynthctl.errors import ConnectionLost, DaemonUnreachable
 from devsynthctl.service.errors import ServiceError
 from devsynthd.host.address import socket_address
+from devsynthd.host.peer_pid import peer_pid
 from devsynthd.host.service_names import SYSTEMD_SERVICE
 from devsynthd.wire.errors import ConfigInvalid, DevsynthError, ShuttingDown
 
@@ -178,13 +177,10 @@ def _listener(path: Path) -> int | None:
         try:
             knock.connect(str(path))
         except BlockingIOError:
-            return 0  # the door is there, and too many wait at it
+            return _UNTOLD  # the door is there, and too many wait at it
         except OSError:
             return None
-        if sys.platform != "linux":
-            return 0
-        told = knock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    return int(struct.unpack("3i", told)[0])
+        return peer_pid(knock) or _UNTOLD
 
 
 def _is_the_services(pid: int) -> bool:

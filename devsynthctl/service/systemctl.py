@@ -5,6 +5,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from devsynthctl.exits import EXIT_STATUS
 from devsynthctl.service.errors import NoManager, ServiceError
 from devsynthctl.service.runner import ASK_LIMIT_S, JOB_LIMIT_S, NOT_FOUND, Done, Runner
 from devsynthctl.service.unit_state import PROPERTIES, UnitState, unit_state, variables
@@ -12,7 +13,6 @@ from devsynthd.host.service_names import SYSTEMD_SERVICE, SYSTEMD_SOCKET
 
 EDIT = f"systemctl --user edit {SYSTEMD_SERVICE}"
 UNITS = (SYSTEMD_SOCKET, SYSTEMD_SERVICE)
-EX_CONFIG = 78
 
 
 class Surroundings(Struct, frozen=True):
@@ -143,7 +143,7 @@ class Systemctl:
     def _no_start(self, done: Done) -> ServiceError:
         service, _ = self.states()
         said = f": {service.text}" if service.text and service.result else ""
-        if service.exit_status == EX_CONFIG:
+        if service.exit_status == EXIT_STATUS["config_invalid"]:
             return ServiceError(
                 f"{SYSTEMD_SERVICE} does not start: its configuration is not valid{said}",
                 hint=f"mend it: {mend_of(service.text)}; then: devsynthctl service start",

@@ -5,11 +5,11 @@ import fcntl
 import os
 import socket
 import stat
-import struct
-import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Self
+
+from devsynthd.host.peer_pid import peer_pid
 
 CONNECT_TIMEOUT_S = 1.0
 
@@ -138,17 +138,7 @@ def _clear_dead_socket(path: Path) -> None:
                 f"something holds {path} and does not answer ({exc.strerror or exc}); "
                 "end it or choose another --socket"
             ) from exc
-        raise ClaimRefused(_holder(path, _listener_pid(probe)))
-
-
-def _listener_pid(probe: socket.socket) -> int | None:
-    """Return the pid of the process that listens at the other end (Linux)."""
-    if sys.platform != "linux":
-        return None
-    pid, _uid, _gid = struct.unpack(
-        "3i", probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
-    )
-    return int(pid) or None
+        raise ClaimRefused(_holder(path, peer_pid(probe)))
 
 
 def _holder(path: Path, pid: int | None) -> str:

@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 ROOMS = {
     "wire": set[str](),
-    "transport": {"wire"},
+    "transport": {"wire", "host"},
     "settings": {"wire", "host"},
     "host": {"wire"},
     "upstream": {"wire", "host"},
