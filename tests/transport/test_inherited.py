@@ -9,14 +9,13 @@ from pathlib import Path
 import pytest
 
 from devsynthd.transport.claim import Claim
+from tests.support.service_manager import listening_for_a_daemon
 from tests.transport.listening import Recorder, client, greeting, routing
 
 
 @pytest.fixture
 def listener(short_dir: Path) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(short_dir / "s"))
-        listener.listen()
+    with listening_for_a_daemon(short_dir / "s") as listener:
         yield listener
 
 

@@ -11,15 +11,14 @@ import pytest
 
 from devsynthd.host.activation import Inherited, inherited_socket, turn_away
 from devsynthd.wire.errors import ConfigInvalid
+from tests.support.service_manager import listening_for_a_daemon
 
 OURS = {"LISTEN_FDS": "1", "LISTEN_PID": str(os.getpid())}
 
 
 @pytest.fixture
 def listener(short_dir: Path) -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(short_dir / "s"))
-        listener.listen()
+    with listening_for_a_daemon(short_dir / "s") as listener:
         yield listener
 
 
