@@ -4,7 +4,6 @@ import errno
 import os
 import socket
 import stat
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -15,8 +14,10 @@ import msgspec
 from devsynthctl.doctor import sandbox
 from devsynthctl.doctor.daemon_links import SocketFault, SocketSeen
 from devsynthctl.knock import somebody_listens
+from devsynthctl.service.errors import ServiceError
 from devsynthctl.service.managers import manager_of
 from devsynthctl.service.reports import ServiceStatus
+from devsynthctl.service.runner import Runner
 from devsynthctl.service.unit_state import assigned, listed
 from devsynthd.host.address import Address
 from devsynthd.host.paths import config_path, runtime_dir
@@ -116,9 +117,8 @@ def look_at_settled_service(environ: Mapping[str, str]) -> ServiceStatus | None:
     deadline = time.monotonic() + SETTLE_S
     seen = look_at_service(environ)
     while seen and seen.state == _STARTING and time.monotonic() < deadline:
-        time.sleep(
-            _LOOK_S
-        )  # systemctl can wait for the end of a job, but of none that others began
+        # systemctl can wait for the end of a job, but of none that others began.
+        time.sleep(_LOOK_S)
         seen = look_at_service(environ)
     return seen
 
@@ -164,17 +164,10 @@ def _shown(unit: str, names: Sequence[str], environ: Mapping[str, str]) -> dict[
 def output_of(command: Sequence[str], environ: Mapping[str, str]) -> str | None:
     """Return what *command* prints; null if it is not there, fails, or takes too long."""
     try:
-        process = subprocess.run(  # noqa: S603 - commands of ours, without a shell
-            command,
-            env={**environ, "LC_ALL": "C.UTF-8", "SYSTEMD_PAGER": ""},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=COMMAND_S,
-            check=False,
-        )
-    except (OSError, subprocess.SubprocessError):
+        done = Runner(environ).run(command, COMMAND_S)
+    except ServiceError:
         return None
-    return process.stdout.decode(errors="replace") if process.returncode == 0 else None
+    return done.stdout if done.status == 0 else None
 
 
 def lmstudio_port(home: Path) -> int | None:
