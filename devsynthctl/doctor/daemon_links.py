@@ -8,10 +8,10 @@ from msgspec import Struct
 
 from devsynthctl.doctor.trouble import Trouble, Verdict, ok
 from devsynthctl.errors import BadReply, ConnectionLost, NoAnswer
+from devsynthd.host.folders import folder_fault
 from devsynthd.wire.errors import DevsynthError, Forbidden, ShuttingDown
 from devsynthd.wire.results import Pong
 
-_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _OPEN_TO_OTHERS = 0o077
 
 NO_SOCKET = Trouble(
@@ -212,11 +212,15 @@ def _fault_of_folder(seen: SocketSeen) -> Trouble | None:
     """Return why a daemon would refuse the folder, as it does itself before it listens."""
     if seen.folder_uid is None or seen.folder_mode is None:
         return None
-    if seen.folder_uid != seen.uid:
-        return SHARED_FOLDER if seen.folder_mode & stat.S_ISVTX else FOREIGN_FOLDER
-    if seen.folder_mode & _WRITABLE_BY_OTHERS:
-        return SHARED_FOLDER if seen.folder_mode & stat.S_ISVTX else OPEN_FOLDER
-    return None
+    match folder_fault(seen.folder_uid, seen.folder_mode, seen.uid):
+        case "foreign":  # /tmp, for one, is root's
+            return SHARED_FOLDER if seen.folder_mode & stat.S_ISVTX else FOREIGN_FOLDER
+        case "shared":
+            return SHARED_FOLDER
+        case "open":
+            return OPEN_FOLDER
+        case None:
+            return None
 
 
 def _fault_of_socket(seen: SocketSeen) -> Trouble | None:

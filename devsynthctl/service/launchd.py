@@ -17,13 +17,13 @@ from devsynthctl.service.placing import (
     read,
     refuse_edited,
     refuse_foreign,
+    refuse_open_folder,
     take_away,
 )
 from devsynthctl.service.reports import InstallReport, ServiceStatus, UninstallReport, UnitFile
 from devsynthctl.service.runner import Runner
 from devsynthctl.service.shipped import shipped
 from devsynthctl.service.trial import refuse_bad_settings
-from devsynthctl.service.units import refuse_open_folder
 from devsynthctl.service.wish import Told, Wish, spec_of
 from devsynthd.host.log_file import log_file
 from devsynthd.host.paths import config_path, runtime_dir

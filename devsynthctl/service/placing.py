@@ -2,6 +2,7 @@
 
 import errno
 import os
+import shlex
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -13,6 +14,7 @@ from msgspec import Struct
 from devsynthctl.service.errors import EditedFile, ServiceError
 from devsynthctl.service.marks import State, difference, is_ours, judged
 from devsynthctl.service.reports import FileChange
+from devsynthd.host.folders import folder_fault, told_of_fault
 
 _MODE = 0o644  # service managers read them; there is no secret in them
 
@@ -78,6 +80,25 @@ def refuse_foreign(paths: Iterable[Path]) -> None:
             f"{', '.join(foreign)} is not as `devsynthctl service install` wrote it; nothing was "
             "changed",
             hint="devsynthctl service uninstall --force, which keeps the file as ....orig",
+        )
+
+
+def refuse_open_folder(folder: Path) -> None:
+    """Make sure that this user's daemon would listen in *folder*, if that is there.
+
+    Raises:
+        ServiceError: Others may write in it, for which the daemon refuses it.
+    """
+    try:
+        info = folder.stat()
+    except OSError:
+        return  # systemd makes it, for this user alone
+    if fault := folder_fault(info.st_uid, info.st_mode, os.geteuid()):
+        said = told_of_fault(folder, info.st_uid, info.st_mode, fault)
+        other = "choose another with --socket, in a folder of its own"
+        raise ServiceError(
+            f"the daemon would not listen there: {said}; nothing was changed",
+            hint=f"chmod go-w {shlex.quote(str(folder))}" if fault == "open" else other,
         )
 
 

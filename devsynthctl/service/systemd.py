@@ -15,6 +15,7 @@ from devsynthctl.service.placing import (
     place,
     refuse_edited,
     refuse_foreign,
+    refuse_open_folder,
     take_away,
 )
 from devsynthctl.service.reports import FileChange, InstallReport, ServiceStatus, UninstallReport
@@ -84,7 +85,7 @@ class Systemd:
         )
         folders = [folder.resolve() for folder in units.writable_folders(spec)]
         units.refuse_open_sandbox(folders, around.home.resolve(), around.units.resolve())
-        units.refuse_open_folder(wish.socket.parent)
+        refuse_open_folder(wish.socket.parent)
         sandbox = self._systemctl.can_set_up(units.sandbox_of(shipped("systemd", SYSTEMD_SERVICE)))
         planned = unit_files.planned(spec, around, sandbox=sandbox)
         packaged = unit_files.packaged(planned, around, service)

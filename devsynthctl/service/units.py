@@ -1,9 +1,7 @@
 """The units of systemd, made for one installation out of those that are shipped. Pure."""
 
-import os
 import re
 import shlex
-import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -32,7 +30,6 @@ value that turns it off (systemd.exec(5)). The rest are filters of system calls,
 may set."""
 
 _HAVE_PATHS = ("ReadWritePaths", "InaccessiblePaths")
-_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _PRIVATE_TMP = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108 - which PrivateTmp= replaces
 
 
@@ -89,31 +86,6 @@ def command_in(unit: str) -> list[str]:
         return shlex.split(line)
     except ValueError:
         return []
-
-
-def refuse_open_folder(folder: Path) -> None:
-    """Make sure that this user's daemon would listen in *folder*, if that is there.
-
-    Raises:
-        ServiceError: Others may write in it, for which the daemon refuses it.
-    """
-    try:
-        info = folder.stat()
-    except OSError:
-        return  # systemd makes it, for this user alone
-    uid, mode = os.geteuid(), stat.S_IMODE(info.st_mode)
-    if info.st_uid == uid and not info.st_mode & _WRITABLE_BY_OTHERS:
-        return
-    if info.st_uid != uid:
-        why = f"the socket's directory {folder} belongs to uid {info.st_uid}, not to you"
-    else:
-        why = f"others may write to the socket's directory {folder} (mode {mode:04o})"
-    is_mendable = info.st_uid == uid and not info.st_mode & stat.S_ISVTX
-    other = "choose another with --socket, in a folder of its own"
-    raise ServiceError(
-        f"the daemon would not listen there: {why}; nothing was changed",
-        hint=f"chmod go-w {shlex.quote(str(folder))}" if is_mendable else other,
-    )
 
 
 def socket_unit(template: str, spec: Spec) -> str:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+from devsynthd.host.folders import folder_fault, told_of_fault
 from devsynthd.host.peer_pid import peer_pid
 
 CONNECT_TIMEOUT_S = 1.0
@@ -75,19 +76,12 @@ def _make_private_directory(directory: Path) -> None:
             f"cannot make the socket's directory {directory}: {exc.strerror}; "
             "choose another with --socket"
         ) from exc
-    if info.st_uid != os.geteuid():
-        raise ClaimRefused(
-            f"the socket's directory {directory} belongs to uid {info.st_uid}, not to you; "
-            "choose another with --socket"
+    if fault := folder_fault(info.st_uid, info.st_mode, os.geteuid()):
+        said = told_of_fault(directory, info.st_uid, info.st_mode, fault)
+        remedy = (
+            f"run: chmod go-w {directory}" if fault == "open" else "choose another with --socket"
         )
-    if info.st_mode & 0o022:
-        # A sticky directory, such as /tmp, is open on purpose.
-        is_shared = info.st_mode & stat.S_ISVTX
-        remedy = "choose another with --socket" if is_shared else f"run: chmod go-w {directory}"
-        raise ClaimRefused(
-            f"others may write to the socket's directory {directory} "
-            f"(mode {stat.S_IMODE(info.st_mode):04o}); {remedy}"
-        )
+        raise ClaimRefused(f"{said}; {remedy}")
 
 
 def _lock(lock_path: Path, path: Path) -> int:

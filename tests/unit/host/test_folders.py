@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from devsynthd.host.folders import make_private_folder
+from devsynthd.host.folders import FolderFault, folder_fault, make_private_folder
 
 
 @contextmanager
@@ -42,3 +42,21 @@ def test_a_file_in_the_way_is_an_error(tmp_path: Path) -> None:
 
     with pytest.raises(NotADirectoryError):
         make_private_folder(tmp_path / "file" / "folder")
+
+
+@pytest.mark.parametrize(
+    ("owner", "mode", "fault"),
+    [
+        (1000, 0o40700, None),
+        (1000, 0o40755, None),
+        (1000, 0o40720, "open"),
+        (1000, 0o40702, "open"),
+        (1000, 0o41777, "shared"),
+        (0, 0o40700, "foreign"),
+        (0, 0o41777, "foreign"),
+    ],
+)
+def test_what_is_wrong_with_the_folder_of_a_socket(
+    owner: int, mode: int, fault: FolderFault | None
+) -> None:
+    assert folder_fault(owner, mode, 1000) == fault
