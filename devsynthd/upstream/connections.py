@@ -34,20 +34,35 @@ class Switchboard(threading.local):
     line: Line | None = None
 
 
+AddressInfo = tuple[socket.AddressFamily, socket.SocketKind, int, str, Any]
+"""What ``socket.getaddrinfo`` tells of an address."""
+
+
+def addresses(host: str, port: int) -> list[AddressInfo]:
+    """Return the addresses of *host*, in the order in which they are tried.
+
+    For ``localhost`` IPv4 comes first: LM Studio listens there only.
+
+    Raises:
+        OSError: It has none, or nobody can say.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    if host == "localhost":
+        return sorted(found, key=lambda info: info[0] != socket.AF_INET)
+    return [*found]
+
+
 def dial(
     host: str, port: int, *, timeout_s: float | None, options: list[Any] | None, line: Line
 ) -> socket.socket:
     """Return a socket connected to *host*, held by *line* since before it was connected.
 
     *timeout_s* is shared among the addresses of *host*; each *options* is (level, name, value).
-    For ``localhost`` IPv4 comes first: LM Studio listens there only.
 
     Raises:
         OSError: No address accepts, in time, or somebody hung up.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    if host == "localhost":
-        found.sort(key=lambda info: info[0] != socket.AF_INET)
+    found = addresses(host, port)
     deadline = None if timeout_s is None else time.monotonic() + timeout_s
     refusal: OSError = OSError("the host has no address")
     for position, (family, kind, protocol, _, address) in enumerate(found):

@@ -7,7 +7,6 @@ import asyncio
 import errno
 import http.client
 import queue
-import socket
 import ssl
 import threading
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from msgspec import Struct
 from requests.utils import get_environ_proxies, select_proxy
 
 from devsynthd.upstream.base import Listing
-from devsynthd.upstream.connections import dial, is_loopback
+from devsynthd.upstream.connections import addresses, dial, is_loopback
 from devsynthd.upstream.failures import CHECK_BASE
 from devsynthd.upstream.http import Http, Timeouts
 from devsynthd.upstream.line import Line
@@ -148,9 +147,7 @@ class Probe:
         """
 
         def look_up() -> tuple[str, ...]:
-            found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM)
-            if self.host == "localhost":
-                found.sort(key=lambda info: info[0] != socket.AF_INET)
+            found = addresses(self.host, self.port)
             return tuple(dict.fromkeys(str(info[4][0]) for info in found))
 
         return within(max(self._target.connect_s, ANSWER_S), look_up)
