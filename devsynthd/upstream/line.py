@@ -78,12 +78,14 @@ class Line:
         """Forget the connection; return whether it is still fit for another exchange."""
         with self._lock:
             self._drop()
+            self.wire = None
             return not self._hung_up
 
     def set_timeout(self, seconds: float) -> None:
         """Let the next reads of the exchange's thread wait *seconds* (from that thread)."""
-        # Closed already: the whole body has come, and reading it waits for nothing.
-        if self.wire is not None and self.wire.fileno() != -1:
+        # Without one the whole body has come, and reading it waits for nothing; the connection may
+        # be closed by now, or serve another exchange.
+        if self.wire is not None:
             self.wire.settimeout(max(seconds, 0.001))
 
     def _drop(self) -> None:

@@ -9,6 +9,8 @@ import msgspec
 import pytest
 
 from devsynthd.upstream.connections import is_loopback
+from devsynthd.upstream.http import Http
+from devsynthd.upstream.line import Line
 from devsynthd.wire.errors import DevsynthError, ErrorCode
 from tests.support.needs import missing
 from tests.support.upstream_exchange import Exchange
@@ -131,6 +133,21 @@ def test_lists_and_chats_share_connections_also_after_an_error(server: UpstreamS
 
     asyncio.run(run())
     assert {exchange.connection for exchange in server.generations + server.lists} == {1}
+
+
+def test_who_has_read_all_leaves_the_connection_to_others(server: UpstreamServer) -> None:
+    http = Http(server.url, api_key="", connect_s=10, ca_bundle="", max_connections=1)
+    with contextlib.closing(http), http.get("/models", first := Line(), timeout_s=10) as reply:
+        wire = first.wire
+        assert wire is not None
+        while reply.read(10) and first.hold:
+            pass
+        kept = http.kept("/models", b"", Line())
+        assert kept is not None
+        timeout_s = wire.gettimeout()
+        assert reply.read(7) == b""
+        assert wire.gettimeout() == timeout_s
+        kept.close()
 
 
 @pytest.mark.parametrize("reply", [silence(), silence_after("a")])
