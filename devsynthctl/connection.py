@@ -1,20 +1,18 @@
-"""One connection to a daemon: bytes out, bytes in, and the news that it has ended."""
+"""One connection to a daemon: bodies out, bodies in, and the news that it has ended."""
 
 import contextlib
 import math
-import os
 import select
+import socket
 import threading
 import time
 import weakref
 from collections import deque
 from collections.abc import Callable
 
-import zmq
-
 from devsynthctl.attempts import silent
-from devsynthctl.dealer import Dealer
-from devsynthctl.knock import somebody_listens
+from devsynthctl.knock import knock
+from devsynthctl.zmtp import OPENING, Decoder, NotZmtp, framed
 from devsynthd.host.address import Address
 
 SILENCE_LIMIT_S = 10.0
@@ -23,15 +21,14 @@ SILENCE_LIMIT_S = 10.0
 INTERRUPTIBLE_S = 1.0
 """The longest single wait: a Ctrl-C that comes just before one is heeded after it."""
 
-RECEIVE_HIGH_WATER = 1000
-"""Bodies that are read ahead of a program that does not read: then the daemon slows down."""
+READ_BYTES = 65_536
 
 OnIdle = Callable[[], None]
 """Called after each `INTERRUPTIBLE_S` of silence; what it raises ends the wait."""
 
 _RETRY_S = 0.02
-_FLUSH_S = 0.02
-_BATCH = 64  # bodies that are read at once
+_IN, _OUT = select.POLLIN, select.POLLOUT
+_IN_AND_OUT = _IN | _OUT
 
 
 class Disconnected(Exception):
@@ -43,32 +40,30 @@ class HungUp(Disconnected):
 
 
 class Connection:
-    """A DEALER socket for the life of one connection; it never reconnects by itself.
+    """A connection for the life of one socket; it never reconnects by itself.
 
-    Knows no messages. Any thread may use it at any time: the socket is touched under a lock that
-    nobody holds while waiting. What is waited for are descriptors, which tell changes only; so who
-    has used up a sign of something to be read passes it on, by a pipe, if anybody waits. Not to be
-    used across a fork.
+    Knows no messages. Any thread may send and close at any time; to receive is for one at a time.
+    What is not received stays with the peer, which slows down. Not to be used across a fork.
+
+    Args:
+        wire: A stream socket that is connected and never waits. The connection closes it.
+        on_idle: Called while anything is waited for.
+
+    Attributes:
+        ended: Whether the connection is known to have ended: sending and receiving find out.
     """
 
-    def __init__(
-        self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, on_idle: OnIdle | None
-    ) -> None:
-        self._on_idle = on_idle
-        self._hung_up = self._is_woken = False
-        self._flush_until: float | None = None
-        self._lock = threading.Lock()
-        self._waiting: list[None] = []  # who waits, or is about to; one too many costs time only
+    def __init__(self, wire: socket.socket, on_idle: OnIdle | None) -> None:
+        self._wire, self._on_idle = wire, on_idle
+        self.ended = self._hung_up = self._is_closed = self._is_read = False
+        self._decoder = Decoder()
+        self._lock = threading.Lock()  # for what is below; nobody holds it while waiting
+        self._begun = 0  # frames, of which the last is
+        self._unsent = memoryview(OPENING)  # or the rest of it
         self._posted: deque[bytes] = deque()
-        self._woken_fd, self._wake_fd = os.pipe()
-        # Not by `close`: somebody may be about to wait for it.
-        weakref.finalize(self, _close_pipe, self._woken_fd, self._wake_fd).atexit = False
-        self._dealer = Dealer(context, endpoint, receive_high_water=RECEIVE_HIGH_WATER)
-
-    @property
-    def ended(self) -> bool:
-        """Whether the connection is known to have ended: reading and sending find out."""
-        return self._dealer.has_ended
+        self._poll, self._watched = select.poll(), 0  # and what for
+        self._is_over = False  # nothing more is to be read
+        weakref.finalize(self, wire.close)  # it would be complained of that it was left open
 
     def wait_until_made(self, until: float) -> bool:
         """Return true once the peer has spoken ZeroMQ, false if it has not at *until* (monotonic).
@@ -76,39 +71,34 @@ class Connection:
         Raises:
             Disconnected: It hung up, or speaks something else.
         """
-        while True:
-            with self._lock:
-                self._look()
-                if self._dealer.has_ended:
-                    raise Disconnected
-                if self._dealer.is_made:
-                    return True
-                self._dealer.is_readable()  # its descriptor tells of more than bodies
-                self._waiting.append(None)
-            if not self._goes_on(until, self._wait(until)):
+        while not self._decoder.is_made:
+            if self._wait(until):
+                self._read()
+            elif not may_go_on(until, self._on_idle):
                 return False
+        return True
 
     def send(self, body: bytes, until: float | None) -> bool:
-        """Hand *body* over for sending; return false if that was not possible before *until*.
+        """Send *body*; return false if nothing of it could leave before *until* (monotonic).
 
         Raises:
             Disconnected: The connection has ended; *body* was not sent.
         """
-        idle_at = time.monotonic() + INTERRUPTIBLE_S
+        frame, number = framed(body), 0
         while True:
             with self._lock:
-                is_sent = self._send(body)
-            self._send_posted()
-            if is_sent:
+                self._write()
+                if not number and not self._unsent:
+                    number = self._begin(frame)
+                    self._write()
+                has_left = number and (number != self._begun or not self._unsent)
+            self._write_posted()
+            if has_left:
                 return True
-            now = time.monotonic()
-            if until is not None and now >= until:
-                return False
-            if now >= idle_at:
-                idle_at = now + INTERRUPTIBLE_S
-                if self._on_idle:
-                    self._on_idle()
-            time.sleep(_RETRY_S)  # too much is under way already
+            poll = select.poll()
+            poll.register(self._wire, select.POLLOUT)
+            if not may_go_on(until, None if poll.poll(_slice_ms(until)) else self._on_idle):
+                return number > 0  # the rest leaves before all else
 
     def post(self, body: bytes) -> None:
         """Send *body* if that is possible, now or when whoever uses the socket lets go of it.
@@ -116,8 +106,8 @@ class Connection:
         It never waits, and may be called at any time: by a signal's handler, by the garbage
         collector, and so also by a thread that is using the socket.
         """
-        self._posted.append(body)
-        self._send_posted()
+        self._posted.append(framed(body))
+        self._write_posted()
 
     def receive(self, until: float | None) -> list[bytes]:
         """Return the bodies that are there, after a wait for the first one, in their order.
@@ -128,114 +118,108 @@ class Connection:
             Disconnected: The connection has ended and all that came before is read.
             HungUp: So it has, by `close`.
         """
-        ready: list[int] = []
-        while True:
+        with self._lock:
+            if self._is_closed:
+                raise HungUp if self._hung_up else Disconnected
+            self._is_read = True
+        try:
+            while True:
+                if self._wait(until):
+                    if bodies := self._read():
+                        return bodies
+                elif not may_go_on(until, self._on_idle):
+                    return []
+        except Disconnected:
+            raise HungUp if self._hung_up else Disconnected from None
+        finally:
             with self._lock:
-                bodies, flush_until = self._receive(ready)
-                if not bodies:
-                    self._waiting.append(None)
-            self._send_posted()
-            if bodies:
-                return bodies
-            ready = self._wait(until if flush_until is None else flush_until)
-            if flush_until is None and not self._goes_on(until, ready):
-                return []
+                self._is_read = False
+                if self._is_closed:
+                    self._wire.close()
 
     def close(self) -> None:
         """Hang up; what was not sent yet is dropped, and what was not read. Idempotent."""
         with self._lock:
-            if not self._dealer.is_closed:
-                self._hung_up = not self._dealer.has_ended
-                self._dealer.has_ended = True
-                self._dealer.close()
-                self._wake()
+            if self._is_closed:
+                return
+            self._is_closed = True
+            self._hung_up = not self.ended
+            self.ended = True
+            with contextlib.suppress(OSError):
+                self._wire.shutdown(socket.SHUT_RDWR)  # which wakes who reads
+            if not self._is_read:  # else its number could be another's before he is awake
+                self._wire.close()
 
     # With the lock -------------------------------------------------------------------------
 
-    def _receive(self, ready: list[int]) -> tuple[list[bytes], float | None]:
-        """Return what is there; else, if the peer has hung up, until when more may come.
+    def _begin(self, frame: bytes) -> int:
+        """Have *frame* be the next to leave; return its number."""
+        self._unsent = memoryview(frame)
+        self._begun += 1
+        return self._begun
 
-        *ready* are the descriptors that have just told of something.
+    def _write(self) -> None:
+        """Send what waits, as far as it goes.
+
+        Raises:
+            Disconnected: The connection has ended.
         """
-        self._heed_wake()
-        if self._dealer.is_closed:
-            raise HungUp if self._hung_up else Disconnected
-        if self._dealer.monitor_fd in ready:
-            self._dealer.read_news()
-        if self._dealer.fd in ready:
-            # One will have come. Whether it was the only one, the next call finds out.
-            body = self._dealer.receive()
-            bodies = [] if body is None else [body]
-        else:
-            bodies = self._dealer.receive_all(_BATCH)
-        if bodies and self._waiting and self._dealer.is_readable():
-            self._wake()
-        if bodies or not self._dealer.has_ended:
-            return bodies, None
-        # The news of the end may overtake the last bodies by a moment.
-        if self._flush_until is None:
-            self._flush_until = time.monotonic() + _FLUSH_S
-        elif time.monotonic() >= self._flush_until:
+        if self.ended:
             raise Disconnected
-        return bodies, self._flush_until
-
-    def _send(self, body: bytes) -> bool:
-        knew = self._dealer.has_ended
-        if not self._dealer.is_closed:
-            self._dealer.read_news()
-        if self._dealer.has_ended:
-            if not knew:
-                self._wake()
-            raise Disconnected
-        has_left = self._dealer.send(body)
-        if self._waiting and self._dealer.is_readable():
-            self._wake()
-        return has_left
-
-    def _look(self) -> None:
-        """Take in the news, and that somebody was woken."""
-        self._heed_wake()
-        if not self._dealer.is_closed:
-            self._dealer.read_news()
-
-    def _heed_wake(self) -> None:
-        if self._is_woken:
-            self._is_woken = False
-            os.read(self._woken_fd, 1)
-
-    def _wake(self) -> None:
-        """Have whoever waits, or is about to, look again."""
-        if not self._is_woken:
-            self._is_woken = True
-            os.write(self._wake_fd, b"!")
+        while self._unsent or self._posted:
+            if not self._unsent:
+                self._begin(self._posted.popleft())
+            try:
+                sent = self._wire.send(self._unsent)
+            except BlockingIOError:
+                return
+            except OSError:
+                self.ended = True
+                raise Disconnected from None
+            self._unsent = self._unsent[sent:]
 
     # Without it ----------------------------------------------------------------------------
 
-    def _send_posted(self) -> None:
+    def _write_posted(self) -> None:
         # Who holds the lock comes here after it; it may be ourselves, further down the stack.
-        while self._posted and not self._lock.locked():
-            with self._lock, contextlib.suppress(Disconnected, IndexError):
-                while True:
-                    self._send(self._posted.popleft())
+        while self._posted and not (self._unsent or self.ended) and self._lock.acquire(False):  # noqa: FBT003
+            try:
+                with contextlib.suppress(Disconnected):
+                    self._write()
+            finally:
+                self._lock.release()
 
-    def _goes_on(self, until: float | None, ready: list[int]) -> bool:
-        """Return whether there is time left, after a wait for what is *ready*."""
-        return may_go_on(until, None if ready else self._on_idle)
+    def _wait(self, until: float | None) -> bool:
+        """Wait a while, at most to *until*, and send what waits; return whether anything moved."""
+        watched = _IN_AND_OUT if self._unsent or self._posted else _IN
+        if watched != self._watched:
+            self._watched = watched
+            self._poll.register(self._wire, watched)
+        happened = sum(what for _, what in self._poll.poll(_slice_ms(until)))
+        if happened & _OUT:
+            with self._lock, contextlib.suppress(Disconnected):
+                self._write()
+        return happened != 0
 
-    def _wait(self, until: float | None) -> list[int]:
-        """Wait a while, at most to *until*; return the descriptors that tell of something."""
+    def _read(self) -> list[bytes]:
+        """Return the bodies that have come.
+
+        Raises:
+            Disconnected: The peer has hung up, or speaks something else.
+        """
         try:
-            poller = select.poll()  # one cannot be used twice at a time
-            for fd in (self._dealer.fd, self._dealer.monitor_fd, self._woken_fd):
-                poller.register(fd, select.POLLIN)
-            return [fd for fd, _ in poller.poll(math.ceil(slice_s(until) * 1000))]
-        finally:
-            self._waiting.pop()
-
-
-def _close_pipe(*fds: int) -> None:
-    for fd in fds:
-        os.close(fd)
+            data = b"" if self._is_over else self._wire.recv(READ_BYTES)
+        except BlockingIOError:
+            return []
+        except OSError:
+            data = b""
+        try:
+            if data:
+                return self._decoder.feed(data)
+        except NotZmtp:
+            pass
+        self.ended = self._is_over = True
+        raise Disconnected
 
 
 def slice_s(until: float | None) -> float:
@@ -243,6 +227,10 @@ def slice_s(until: float | None) -> float:
     if until is None:
         return INTERRUPTIBLE_S
     return min(max(0.0, until - time.monotonic()), INTERRUPTIBLE_S)
+
+
+def _slice_ms(until: float | None) -> int:
+    return math.ceil(slice_s(until) * 1000)
 
 
 def may_go_on(until: float | None, on_idle: OnIdle | None) -> bool:
@@ -255,11 +243,7 @@ def may_go_on(until: float | None, on_idle: OnIdle | None) -> bool:
 
 
 def connect(
-    context: zmq.Context[zmq.Socket[bytes]],
-    address: Address,
-    until: float | None,
-    start_command: str,
-    on_idle: OnIdle | None = None,
+    address: Address, until: float | None, start_command: str, on_idle: OnIdle | None = None
 ) -> Connection:
     """Return a connection to the daemon at *address*, made by *until* (monotonic).
 
@@ -274,8 +258,8 @@ def connect(
     limit = time.monotonic() + SILENCE_LIMIT_S
     limit = limit if until is None else min(limit, until)
     while True:
-        if somebody_listens(address, start_command):
-            connection = Connection(context, address.endpoint, on_idle)
+        if wire := knock(address, start_command):
+            connection = Connection(wire, on_idle)
             try:
                 if connection.wait_until_made(limit):
                     return connection

@@ -1,4 +1,4 @@
-"""Whether anybody listens at a daemon's socket, found out without ZeroMQ and without waiting."""
+"""Connects to a daemon's socket, or finds out at once why that cannot be."""
 
 import errno
 import os
@@ -21,25 +21,27 @@ def start_command(given: str | None) -> str:
     return _USUAL if given is None else f"devsynthd --socket {shlex.quote(given)}"
 
 
-def somebody_listens(address: Address, command: str) -> bool:
-    """Knock at the socket: ZeroMQ itself would wait for ever where nobody is.
+def knock(address: Address, command: str) -> socket.socket | None:
+    """Return a socket that is connected to whoever listens, and never waits; to be closed.
 
-    Return false if the door is there but too many others wait at it. *command* is what a person
-    would start that daemon with, for the error.
+    Null if the door is there but too many others wait at it. *command* is what a person would
+    start that daemon with, for the error.
 
     Raises:
         DaemonUnreachable: Nobody listens there, and why.
         Forbidden: The socket is another user's.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as knock:
-        knock.setblocking(False)  # noqa: FBT003 - its only argument
-        try:
-            knock.connect(os.fspath(address.path))
-        except BlockingIOError:
-            return False
-        except OSError as exc:
-            raise _unreachable(address, exc, command) from exc
-    return True
+    wire = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        wire.setblocking(False)  # noqa: FBT003 - its only argument
+        wire.connect(os.fspath(address.path))
+    except BlockingIOError:
+        wire.close()
+        return None
+    except OSError as exc:
+        wire.close()
+        raise _unreachable(address, exc, command) from exc
+    return wire
 
 
 def _started_by(command: str, path: Path) -> str:

@@ -4,9 +4,6 @@ import itertools
 import os
 import threading
 import time
-from typing import Any
-
-import zmq
 
 from devsynthctl.attempts import RETRY_PAUSE_S, closed, hung_up_at_once, silent, too_busy
 from devsynthctl.connection import SILENCE_LIMIT_S, Disconnected, OnIdle, connect
@@ -17,12 +14,11 @@ from devsynthd.host.address import socket_address
 
 
 class _Process:
-    """What one process has of a link: a context and a session do not survive a fork."""
+    """What one process has of a link: a session is not to be used after a fork."""
 
     def __init__(self) -> None:
         self.pid = os.getpid()
         self.lock = threading.RLock()  # whoever is told of a wait in it may ask something else
-        self.context: zmq.Context[Any] | None = None
         self.session: Session | None = None
         self.closings = 0
 
@@ -100,10 +96,7 @@ class Link:
                 mine.session.close()
                 mine.session = None
             if mine.session is None:
-                mine.context = mine.context or zmq.Context()
-                connection = connect(
-                    mine.context, self.address, limit, self._start_command, on_idle
-                )
+                connection = connect(self.address, limit, self._start_command, on_idle)
                 mine.session = Session(
                     connection, self.address.path, self.client_name, self._on_idle
                 )
@@ -143,9 +136,6 @@ class Link:
             if mine.session:
                 mine.session.close()
                 mine.session = None
-            if mine.context:
-                mine.context.term()
-                mine.context = None
 
     def _mine(self) -> _Process:
         if self._processes[-1].pid != os.getpid():

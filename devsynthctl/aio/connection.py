@@ -1,19 +1,15 @@
 """One connection on an event loop: bodies out, bodies in, and the news that it has ended."""
 
 import asyncio
+import contextlib
+import socket
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable
 
-import zmq
-
-from devsynthctl.dealer import Dealer
-
-FLUSH_S = 0.02
-"""How long the last bodies may take to come after the news that the peer has hung up."""
-
-BATCH = 64
-"""Bodies that are read before other work of the loop has its turn."""
+from devsynthctl.connection import READ_BYTES
+from devsynthctl.zmtp import OPENING, Decoder, NotZmtp, framed
 
 
 class Disconnected(Exception):
@@ -23,50 +19,42 @@ class Disconnected(Exception):
 class Unsent:
     """A body that waits for a peer that reads; *sent* is done once it has left, or never will."""
 
-    def __init__(self, body: bytes) -> None:
-        self.body = body
+    def __init__(self, frame: bytes) -> None:
+        self.rest, self.has_begun = memoryview(frame), False
         self.sent: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
 
 class Connection:
     """Hands on what comes, as soon as it comes, until the end.
 
-    Knows no messages. Belongs to the event loop that it is made on. The socket's descriptor and
-    its monitor's are edge-triggered: both are read until they are empty, and looked at again after
-    each send, which may use up the edge.
+    Knows no messages. Belongs to the event loop that it is made on.
 
     Args:
-        context: What it is a socket of.
-        endpoint: An ``ipc://`` address.
+        wire: A stream socket that is connected and never waits. The connection closes it.
         on_body: Called with each body; may close the connection.
         on_end: Called once if the peer hangs up, after the last body.
     """
 
     def __init__(
         self,
-        context: zmq.Context[zmq.Socket[bytes]],
-        endpoint: str,
+        wire: socket.socket,
         on_body: Callable[[bytes], None],
         on_end: Callable[[], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._on_body, self._on_end = on_body, on_end
-        self._outbox: deque[Unsent] = deque()
+        self._wire, self._on_body, self._on_end = wire, on_body, on_end
+        self._decoder = Decoder()
+        self._outbox = deque([Unsent(OPENING)])
         self._settled, self._over = asyncio.Event(), asyncio.Event()
-        self._next_look: asyncio.Handle | None = None
-        self._last_look: asyncio.Handle | None = None
-        # All that comes is taken in at once anyway.
-        self._dealer = Dealer(context, endpoint, receive_high_water=None)
-        self._loop.add_reader(self._dealer.monitor_fd, self._read_news)
-        self._loop.add_reader(self._dealer.fd, self._read)
-        # libzmq signals only to a reader that has found nothing once.
-        self._read_news()
-        self._read()
+        self._has_ended = self._is_closed = self._waits_for_room = False
+        weakref.finalize(self, wire.close)  # it would be complained of that it was left open
+        self._loop.add_reader(wire, self._read)
+        self._write_on()
 
     @property
     def is_made(self) -> bool:
         """Whether it is made, and is not known to have ended."""
-        return self._dealer.is_made and not self._dealer.has_ended
+        return self._decoder.is_made and not self._has_ended
 
     async def wait_until_made(self, until: float) -> bool:
         """Return true once the peer has spoken ZeroMQ, false if it has not at *until* (monotonic).
@@ -90,87 +78,88 @@ class Connection:
         Raises:
             Disconnected: The connection has ended; *body* was not sent.
         """
-        # The loop may not have come to the news yet; to send it then would be to lose it.
-        if not self._dealer.is_closed:
-            self._read_news()
-        if self._dealer.is_closed or self._dealer.has_ended:
-            raise Disconnected
-        if not self._outbox and self._send(body):
-            return None
-        unsent = Unsent(body)
+        unsent = Unsent(framed(body))
         self._outbox.append(unsent)
-        return unsent
+        self._write()
+        return None if unsent.sent.done() else unsent
 
     def take_back(self, unsent: Unsent) -> bool:
-        """Do not send what still waits; return false if it has been sent."""
-        if unsent not in self._outbox:
+        """Do not send what still waits; return false if it has been sent, or has begun to be."""
+        if unsent.has_begun or unsent not in self._outbox:
             return False
         self._outbox.remove(unsent)
         return True
 
     def close(self) -> None:
         """Hang up; what was not sent or not handed on is dropped. Idempotent."""
-        if self._dealer.is_closed:
+        if self._is_closed:
             return
-        for look in (self._next_look, self._last_look):
-            if look:
-                look.cancel()
+        self._is_closed = self._has_ended = True
         if not self._loop.is_closed():
-            self._loop.remove_reader(self._dealer.fd)
-            self._loop.remove_reader(self._dealer.monitor_fd)
+            self._loop.remove_reader(self._wire)
+            self._loop.remove_writer(self._wire)
             self._settled.set()
             self._over.set()
             for unsent in self._outbox:
                 unsent.sent.cancel()
         self._outbox.clear()
-        self._dealer.has_ended = True
-        self._dealer.close()
+        self._wire.close()
 
-    def _send(self, body: bytes) -> bool:
-        has_left = self._dealer.send(body)
-        if self._dealer.is_readable():
-            self._read_soon()
-        return has_left
+    def _write(self) -> None:
+        """Send what waits, as far as it goes.
+
+        Raises:
+            Disconnected: The connection has ended.
+        """
+        while self._outbox and not self._has_ended:
+            first = self._outbox[0]
+            try:
+                count = self._wire.send(first.rest)
+            except BlockingIOError:
+                break
+            except OSError:
+                self._has_ended = True  # what has come before is still to be read
+                break
+            first.has_begun, first.rest = True, first.rest[count:]
+            if not first.rest:
+                self._outbox.popleft()
+                if not first.sent.done():
+                    first.sent.set_result(None)
+        self._watch_for_room()
+        if self._has_ended:
+            raise Disconnected
+
+    def _write_on(self) -> None:
+        with contextlib.suppress(Disconnected):
+            self._write()
+
+    def _watch_for_room(self) -> None:
+        """Have the loop write on, as long as something waits for that."""
+        waits = bool(self._outbox) and not self._has_ended
+        if waits and not self._waits_for_room:
+            self._loop.add_writer(self._wire, self._write_on)
+        elif self._waits_for_room and not waits:
+            self._loop.remove_writer(self._wire)
+        self._waits_for_room = waits
 
     def _read(self) -> None:
-        self._next_look = None
-        for count in range(BATCH):
-            # Mostly that was all. To look costs half of what an exception does.
-            is_over = count == 1 and not self._dealer.is_readable()
-            body = None if is_over else self._dealer.receive()
-            if body is None:
-                self._send_what_waits()
-                return
-            self._on_body(body)
-            if self._dealer.is_closed:
-                return
-        self._read_soon()
-
-    def _read_soon(self) -> None:
-        if self._next_look is None:
-            self._next_look = self._loop.call_soon(self._read)
-
-    def _send_what_waits(self) -> None:
-        while self._outbox and not self._dealer.has_ended and self._send(self._outbox[0].body):
-            sent = self._outbox.popleft().sent
-            if not sent.done():
-                sent.set_result(None)
-
-    def _read_news(self) -> None:
-        self._dealer.read_news()
-        if self._dealer.is_made or self._dealer.has_ended:
+        try:
+            data = self._wire.recv(READ_BYTES)
+            bodies = self._decoder.feed(data) if data else None
+        except BlockingIOError:
+            return
+        except (OSError, NotZmtp):
+            bodies = None
+        if bodies is None:
+            self.close()
+            self._on_end()
+            return
+        if self._decoder.is_made:
             self._settled.set()
-        if self._dealer.has_ended and self._last_look is None:
-            self._last_look = self._loop.call_later(FLUSH_S, self._end)
-
-    def _end(self) -> None:
-        while not self._dealer.is_closed:
-            body = self._dealer.receive()
-            if body is None:
-                self.close()
-                self._on_end()
-            else:
-                self._on_body(body)
+        for body in bodies:
+            self._on_body(body)
+            if self._is_closed:
+                return
 
 
 async def _set_by(event: asyncio.Event, until: float) -> bool:

@@ -4,11 +4,9 @@ import asyncio
 import contextlib
 import itertools
 import os
+import socket
 import time
 import warnings
-from typing import Any
-
-import zmq
 
 from devsynthctl.aio.connection import Disconnected
 from devsynthctl.aio.inbox import Inbox
@@ -16,7 +14,7 @@ from devsynthctl.aio.session import Session
 from devsynthctl.attempts import RETRY_PAUSE_S, closed, hung_up_at_once, too_busy
 from devsynthctl.connection import SILENCE_LIMIT_S
 from devsynthctl.errors import DaemonUnreachable, NoAnswer
-from devsynthctl.knock import somebody_listens, start_command
+from devsynthctl.knock import knock, start_command
 from devsynthd.host.address import socket_address
 
 _KNOCK_PAUSE_S = 0.02
@@ -28,7 +26,6 @@ class _Home:
     def __init__(self) -> None:
         self.loop, self.pid = asyncio.get_running_loop(), os.getpid()
         self.connecting = asyncio.Lock()
-        self.context: zmq.Context[Any] = zmq.Context()
         self.session: Session | None = None
         self.is_closed = False
 
@@ -38,7 +35,6 @@ class _Home:
         if self.session:
             self.session.close()
             self.session = None
-        self.context.term()
 
 
 class Link:
@@ -174,8 +170,8 @@ class Link:
                 await home.session.wait_until_over()  # what it still says belongs to its readers
                 home.session = None
                 continue
-            if somebody_listens(self.address, self._start_command):
-                session = home.session = self._new_session(home)
+            if wire := knock(self.address, self._start_command):
+                session = home.session = self._new_session(wire)
                 try:
                     if await session.wait_until_made(limit):
                         return session
@@ -190,10 +186,10 @@ class Link:
             await asyncio.sleep(_KNOCK_PAUSE_S)
         raise closed()
 
-    def _new_session(self, home: _Home) -> Session:
+    def _new_session(self, wire: socket.socket) -> Session:
         # Not a method of ours: the loop holds the session, and must not hold what drops it.
         new_id = self._ids.__next__
-        return Session(home.context, self.address.endpoint, new_id, self.client_name)
+        return Session(wire, self.address.path, new_id, self.client_name)
 
     def _silent(self) -> NoAnswer:
         return NoAnswer(

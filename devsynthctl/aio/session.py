@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import os
+import socket
 import time
 from collections.abc import Callable
 from functools import partial
 
-import zmq
 from msgspec import structs
 
 from devsynthctl.aio.connection import Connection, Disconnected, Unsent
@@ -28,25 +29,24 @@ class Session:
     reply, ends it: any of the requests could wait for it in vain.
 
     Args:
-        context: What its socket is one of.
-        endpoint: An ``ipc://`` address.
+        wire: A socket that is connected to a daemon and never waits; it is closed here.
+        path: That of the daemon's socket, for errors.
         new_id: Gives an id that no other request has.
         client_name: The client of its requests.
     """
 
     def __init__(
         self,
-        context: zmq.Context[zmq.Socket[bytes]],
-        endpoint: str,
+        wire: socket.socket,
+        path: os.PathLike[str],
         new_id: Callable[[], int],
         client_name: str,
     ) -> None:
-        self._new_id, self._client_name = new_id, client_name
-        self._path = endpoint.removeprefix("ipc://")
+        self._path, self._new_id, self._client_name = path, new_id, client_name
         self._inboxes: dict[RequestId | None, Inbox] = {}  # an id is never null
         self._liveness = Liveness()
         self._next_look: asyncio.TimerHandle | None = None
-        self._connection = Connection(context, endpoint, self._sort, self._peer_left)
+        self._connection = Connection(wire, self._sort, self._peer_left)
 
     @property
     def is_made(self) -> bool:

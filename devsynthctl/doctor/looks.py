@@ -13,7 +13,7 @@ import msgspec
 
 from devsynthctl.doctor import sandbox
 from devsynthctl.doctor.daemon_links import SocketFault, SocketSeen
-from devsynthctl.knock import somebody_listens
+from devsynthctl.knock import knock
 from devsynthctl.service.errors import ServiceError
 from devsynthctl.service.managers import manager_of
 from devsynthctl.service.reports import ServiceStatus
@@ -67,7 +67,8 @@ def look_at_socket(address: Address, *, knocks: bool = True) -> SocketSeen:
 
 def _knock(address: Address) -> tuple[SocketFault | None, str]:
     try:
-        somebody_listens(address, "")  # a door that is crowded is a door, too
+        if wire := knock(address, ""):  # a door that is crowded is a door, too
+            wire.close()
     except DevsynthError as exc:
         cause = exc.__cause__
         code = cause.errno if isinstance(cause, OSError) else None

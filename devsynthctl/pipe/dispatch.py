@@ -4,8 +4,6 @@ import os
 import time
 from collections.abc import Callable
 
-import zmq
-
 from devsynthctl.attempts import (
     RETRY_PAUSE_S,
     earlier,
@@ -56,7 +54,6 @@ class Dispatch:
         self._start_command = start_command(address)
         self._in_flight, self._receiving, self._tell = in_flight, receiving, tell
         self._wait_s = wait_s
-        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._leg: Leg | None = None
         self._legs = 0
         self._retry_at = 0.0
@@ -144,7 +141,7 @@ class Dispatch:
                 leg.connection.close()
 
     def _connect(self, until: float | None) -> Leg:
-        connection = connect(self._context, self._address, until, self._start_command)
+        connection = connect(self._address, until, self._start_command)
         self._legs += 1
         leg = self._leg = Leg(self._legs, connection)
         self._receiving.legs.put(leg)

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from devsynthctl import AsyncClient, ConnectionLost, DaemonUnreachable, NoAnswer
-from devsynthctl.aio.connection import BATCH, Disconnected
+from devsynthctl.aio.connection import Disconnected
 from devsynthctl.aio.link import Link
 from devsynthd.wire.codec import encode
 from devsynthd.wire.errors import ConfigInvalid, ShuttingDown
@@ -99,7 +99,7 @@ async def test_a_listener_that_speaks_something_else_is_not_taken_for_a_daemon(
     with listening(socket_path) as listener:
         async with AsyncClient(socket_path, timeout=0.5) as ctl:
             ping = asyncio.create_task(ctl.ping())
-            for _ in range(2):  # the knock, then the connection
+            for _ in range(2):
                 peer, _ = await asyncio.get_running_loop().sock_accept(listener)
                 peer.close()
             with pytest.raises(NoAnswer):
@@ -114,11 +114,9 @@ async def test_a_daemon_that_is_still_starting_is_waited_for(socket_path: Path) 
     async with AsyncClient(socket_path) as ctl:
         with listening(socket_path) as listener:
             pings = [asyncio.create_task(ctl.ping()) for _ in range(3)]
-            knock, _ = await loop.sock_accept(listener)
             peer, _ = await loop.sock_accept(listener)
             pings.pop().cancel()  # one that gives up takes nothing from the others
             peer.close()  # as when a start fails; the client comes again
-            knock.close()
             socket_path.unlink()  # noqa: ASYNC240 - a moment
             with daemon:
                 assert [each.pid for each in await asyncio.gather(*pings)] == [4321, 4321]
@@ -213,7 +211,7 @@ async def test_what_changes_something_is_not_asked_again(socket_path: Path) -> N
 
 @on_loop
 async def test_what_came_before_the_end_is_not_lost(socket_path: Path) -> None:
-    text = [f"{n} " for n in range(10 * BATCH)]
+    text = [f"{n} " for n in range(640)]
 
     def script(daemon: FakeDaemon) -> None:
         request = daemon.receive()
@@ -392,7 +390,7 @@ async def test_closing_ends_the_wait_for_a_connection(socket_path: Path) -> None
     with listening(socket_path) as listener:
         ctl = AsyncClient(socket_path)
         asked = [asyncio.create_task(ctl.ping()) for _ in range(2)]
-        for _ in range(2):  # the knock, then the connection
+        for _ in range(2):
             peer, _ = await asyncio.get_running_loop().sock_accept(listener)
             peer.close()
         await ctl.close()

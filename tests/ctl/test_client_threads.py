@@ -183,7 +183,7 @@ def test_who_connects_in_vain_holds_up_no_other_and_is_ended_by_close(socket_pat
         silent.listen()
         client = Client(socket_path)
         patient = threads.submit(client.ping, timeout=60)
-        accepted, _ = silent.accept()  # the knock
+        accepted, _ = silent.accept()
 
         with accepted, pytest.raises(NoAnswer):
             client.ping(timeout=0.1)

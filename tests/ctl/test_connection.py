@@ -118,7 +118,7 @@ def test_a_listener_that_speaks_something_else_is_not_taken_for_a_daemon(
         listener.settimeout(10)
 
         def greet() -> None:
-            for _ in range(2):  # the knock, then the connection
+            for _ in range(2):
                 peer, _ = listener.accept()
                 peer.close()
 
@@ -136,10 +136,8 @@ def test_a_daemon_that_is_still_starting_is_waited_for(socket_path: Path) -> Non
 
     def start_late(listener: socket.socket) -> None:
         listener.settimeout(10)
-        knock, _ = listener.accept()
         peer, _ = listener.accept()
         peer.close()  # as when a start fails; the client comes again
-        knock.close()
         socket_path.unlink()
         daemon.__enter__()
         accepted.set()

@@ -23,9 +23,9 @@ def names(text: str) -> set[str]:
 
 MODELS_IMPORTS = {
     "devsynthctl": names("""
-        __main__ app attempts call cli client commands commands.models connection dealer ending
-        errors exits gathered generation_request held knock link listed liveness news options
-        render render.as_json render.models render.text session stream subscription unread
+        __main__ app attempts call cli client commands commands.models connection ending errors
+        exits gathered generation_request held knock link listed liveness news options
+        render render.as_json render.models render.text session stream subscription unread zmtp
     """),
     "devsynthd": names("""
         host host.address host.paths host.service_names wire wire.codec wire.errors wire.events
@@ -39,7 +39,7 @@ SLOW_TO_START = names("""
     asyncio bz2 concurrent concurrent.futures dataclasses difflib email hashlib http
     importlib.metadata importlib.resources jsonschema_rs logging lzma multiprocessing platformdirs
     prompt_toolkit pydoc requests rich shutil ssl subprocess tempfile tomlkit tomllib unittest
-    urllib.request urllib3 watchfiles xml zipfile zmq.asyncio
+    urllib.request urllib3 watchfiles xml zipfile zmq
 """)
 
 LARGE = names("""
