@@ -195,11 +195,11 @@ class Connection:
         if watched != self._watched:
             self._watched = watched
             self._poll.register(self._wire, watched)
-        happened = sum(what for _, what in self._poll.poll(_slice_ms(until)))
-        if happened & _OUT:
+        ready = self._poll.poll(_slice_ms(until))
+        if ready and ready[0][1] & _OUT:
             with self._lock, contextlib.suppress(Disconnected):
                 self._write()
-        return happened != 0
+        return bool(ready)
 
     def _read(self) -> list[bytes]:
         """Return the bodies that have come.

@@ -6,6 +6,7 @@ to be answered also while nobody reads.
 """
 
 _MORE, _LONG, _COMMAND = 1, 2, 4
+_OF_BODIES = (0, _LONG)
 _MAX_SHORT_BYTES = 255
 
 _SIGNATURE = b"\xff" + bytes(8) + b"\x7f"
@@ -72,7 +73,7 @@ class Decoder:
                 self._come += data[at:]
                 self._needed_bytes = end - at
                 break
-            if flags or not self.is_made:
+            if flags not in _OF_BODIES or not self.is_made:
                 self._heed(flags, data[start:end])
             if not flags & _COMMAND:
                 bodies.append(data[start:end])

@@ -46,9 +46,7 @@ def test_the_daemon_needs_few_system_calls_for_a_list(
 def test_the_client_needs_few_system_calls_for_a_list(client: Client, tmp_path: Path) -> None:
     counts = traced(threading.get_native_id(), tmp_path, client.list)
 
-    # It looks whether the connection is still there, sends, looks, waits, looks, reads.
-    assert counts["write"] < 1.3, counts  # one wakes libzmq's thread, and none itself
-    assert sum(counts.values()) < 8.3, counts
+    assert sum(counts.values()) < 3.3, counts  # it sends, waits, reads
 
 
 def test_the_client_makes_few_calls_for_a_list(client: Client) -> None:
@@ -65,8 +63,8 @@ def test_the_client_makes_few_calls_for_a_list(client: Client) -> None:
     finally:
         sys.setprofile(None)
 
-    assert calls["call"] / LISTS < 82
-    assert calls["c_call"] / LISTS < 56
+    assert calls["call"] / LISTS < 65
+    assert calls["c_call"] / LISTS < 45
 
 
 def is_asleep(pid: int) -> bool:
