@@ -1,13 +1,13 @@
 """Which model answers: the list, and the choice from it. Pure."""
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 
 from msgspec.structs import replace
 
 from devsynthctl.errors import error_from
 from devsynthctl.render.models import chat_models, choice, menu
 from devsynthd.wire.errors import DevsynthError, ModelNotFound
+from devsynthd.wire.nearest import near
 from devsynthd.wire.objects import ErrorInfo, Model
 from devsynthd.wire.results import Models
 
@@ -49,8 +49,8 @@ def named(answer: str, listing: Models) -> str:
 
 
 def _not_found(answer: str, ids: Iterable[str], address: str) -> DevsynthError:
-    near = get_close_matches(answer, list(ids), n=3, cutoff=0.5)
-    meant = f"did you mean {', '.join(near)}? " if near else ""
+    alike = near(answer, ids, 3, cutoff=0.5)
+    meant = f"did you mean {', '.join(alike)}? " if alike else ""
     return ModelNotFound(
         f"the model {answer} is not among the chat models of {address}",
         hint=f"{meant}/model lists them; nothing has changed",

@@ -1,12 +1,13 @@
 """Which model answers: decisions from the list and the settings. Pure."""
 
-import difflib
 from collections.abc import Sequence
 from typing import Literal
 
 from msgspec import Struct
 
+from devsynthd.upstream.entries import shown
 from devsynthd.wire.errors import ModelNotFound, NoModel, NotSupported
+from devsynthd.wire.nearest import near
 from devsynthd.wire.objects import Model, Selection
 
 CHAT_KINDS = ("llm", "unknown")
@@ -68,7 +69,9 @@ def require_embeds(name: str, models: Sequence[Model]) -> None:
     others = [each.id for each in models if each.kind == "embedding"]
     raise NotSupported(
         f"{name} is a chat model: it makes no embeddings",
-        hint=f"embedding models: {', '.join(others[:3])}" if others else "none is listed",
+        hint=f"embedding models: {', '.join(map(shown, others[:3]))}"
+        if others
+        else "none is listed",
     )
 
 
@@ -182,13 +185,13 @@ def require_listed(name: str, models: Sequence[Model], address: str) -> Model:
     if (model := find_model(name, models)) is not None:
         return model
     ids = [model.id for model in models]
-    near = difflib.get_close_matches(name, ids, n=3, cutoff=0.5)
-    near += [each for each in ids if name.lower() in each.lower() and each not in near][
-        : 3 - len(near)
+    alike = near(name, ids, 3, cutoff=0.5)
+    alike += [each for each in ids if name.lower() in each.lower() and each not in alike][
+        : 3 - len(alike)
     ]
-    meant = f"did you mean {', '.join(near)}? " if near else ""
+    meant = f"did you mean {', '.join(map(shown, alike))}? " if alike else ""
     raise ModelNotFound(
         f"the model {name} is not in the list of {address}",
         hint=f"{meant}list the models with `devsynthctl models`",
-        details={"model": name, "near": near},
+        details={"model": name, "near": alike},
     )

@@ -4,6 +4,7 @@ import re
 
 from devsynthd.service.routing import Route
 from devsynthd.upstream.base import Ending
+from devsynthd.upstream.entries import shown
 from devsynthd.wire.objects import Warn
 
 _INSTANCE_SUFFIX = re.compile(r":\d+$")
@@ -42,7 +43,7 @@ def other_model(asked: str, answered: str | None) -> tuple[Warn, ...]:
     """Return a warning if *answered*, where it is told, is not the model that was *asked*."""
     if answered is None or same_model(asked, answered):
         return ()
-    return (Warn("other_model", f"{answered} answered, not {asked}"),)
+    return (Warn("other_model", f"{shown(answered)} answered, not {shown(asked)}"),)
 
 
 def same_model(asked: str, answered: str) -> bool:

@@ -5,16 +5,25 @@ import msgspec
 from devsynthd.upstream.base import Delta, Ending
 from devsynthd.upstream.cleaning import clean
 from devsynthd.upstream.completions import Choice, Completion, counts, first_choice
+from devsynthd.upstream.entries import usable_id
 from devsynthd.upstream.events import EventParser, LineTooLong
 from devsynthd.upstream.failures import CONTEXT_HINT, dumps, failure_of, has_error, loads
 from devsynthd.upstream.salvage import salvaged
-from devsynthd.upstream.tool_calls import ToolCalls
+from devsynthd.upstream.tool_calls import ToolCalls, TooManyCalls
 from devsynthd.upstream.transport_errors import cut_off
 from devsynthd.upstream.usage import usage_of
 from devsynthd.wire.errors import DevsynthError, UpstreamError
 from devsynthd.wire.objects import Usage
 
+MAX_SAID_BYTES = 2**26
+"""As much memory may text, reasoning and tool calls of one answer take, all together. Where one
+character is not in ASCII, each takes four bytes, and a long answer is there three times."""
+
 _DECODER = msgspec.json.Decoder(Completion)
+
+
+class TooLong(ValueError):
+    """The answer says more than anybody can want."""
 
 
 class Answer:
@@ -31,6 +40,7 @@ class Answer:
         self._finish_reason: str | None = None
         self._usage: Usage | None = None
         self._calls = ToolCalls()
+        self._said_chars, self._char_bytes = 0, 1
 
     def feed(self, data: bytes) -> list[Delta]:
         """Return what the bytes *data* of an event stream add; ``failure`` may be set after it."""
@@ -45,14 +55,17 @@ class Answer:
                     self.failure = self._failure(event.data)
                 else:
                     self._add(event.data, deltas)
-        except LineTooLong as exc:
-            self.failure = UpstreamError(f"{self._address} sent {exc} in its answer")
+        except (LineTooLong, TooManyCalls, TooLong) as exc:
+            self.failure = self._too_much(exc)
         return deltas
 
     def whole(self, body: bytes) -> list[Delta]:
         """Return what the one completion in *body* says, of a server that does not stream."""
         deltas: list[Delta] = []
-        self._add(body, deltas)
+        try:
+            self._add(body, deltas)
+        except (TooManyCalls, TooLong) as exc:
+            self.failure = self._too_much(exc)
         if self.failure is None and not (self.started or self.finished):
             self.failure = failure_of(
                 200, "application/json", body, address=self._address, secrets=self._secrets
@@ -91,7 +104,8 @@ class Answer:
         if completion.error or completion.object == "error":
             self.failure = self._failure(data)
             return
-        self._model = completion.model or self._model
+        if completion.model and completion.model != self._model:
+            self._model = usable_id(completion.model) or self._model
         self._usage = usage_of(counts(completion)) or self._usage
         choice = first_choice(completion)
         if choice is None:
@@ -108,17 +122,33 @@ class Answer:
         message = choice.delta or choice.message
         if message is None:
             if choice.text:
+                self._count(choice.text)
                 deltas.append(Delta(choice.text))
             return
         reasoning = message.reasoning_content or message.reasoning or ""
         if message.content or reasoning:
+            self._count(message.content or "", reasoning)
             deltas.append(Delta(message.content or "", reasoning))
         for position, part in enumerate(message.tool_calls or ()):
             if part.index is None and message is choice.message:
                 part.index = position  # a whole answer numbers nothing
             fragment = self._calls.add(part)
             if fragment is not None:
+                self._count(fragment.function.arguments)
                 deltas.append(Delta(tool_calls=(fragment,)))
+
+    def _count(self, *texts: str) -> None:
+        """Note that *texts* have been said.
+
+        Raises:
+            TooLong: They are one too many.
+        """
+        for text in texts:
+            self._said_chars += len(text)
+            if not text.isascii():
+                self._char_bytes = 4
+        if self._said_chars * self._char_bytes > MAX_SAID_BYTES:
+            raise TooLong(f"{self._said_chars} characters")
 
     def _completion(self, data: bytes) -> Completion | None:
         """Return what *data* says; ``None`` and perhaps a failure if it says nothing of use."""
@@ -140,6 +170,11 @@ class Answer:
                 },
             )
         return None
+
+    def _too_much(self, exc: ValueError) -> UpstreamError:
+        return UpstreamError(
+            f"{self._address} sent {exc} in its answer", hint="The server's own log may say more."
+        )
 
     def _failure(self, data: bytes) -> DevsynthError:
         value = loads(data)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 
 from devsynthd.upstream.answers import Answer
@@ -14,11 +14,11 @@ from devsynthd.upstream.fill_in import FillIn, cannot_fill_in
 from devsynthd.upstream.http import RESET_AT_ONCE_S, Http, Timeouts
 from devsynthd.upstream.kept import Kept, NotSent
 from devsynthd.upstream.line import Line
-from devsynthd.upstream.reading import ANSWER_LIMIT, Reading
+from devsynthd.upstream.reading import WHOLE_LIMIT, Reading
 from devsynthd.upstream.relay import Relay
 from devsynthd.upstream.reply import Reply
 from devsynthd.upstream.stream import READ_BYTES, Stream
-from devsynthd.upstream.transport_errors import too_large, upstream_errors, was_reset
+from devsynthd.upstream.transport_errors import check_size, given_time, upstream_errors, was_reset
 from devsynthd.upstream.waits import Waits
 from devsynthd.wire.errors import DevsynthError
 
@@ -67,13 +67,8 @@ class Chats:
         order = order_of(chat, fill_in)
         try:
             with upstream_errors(self._address, waits.patience):
-                reply = await self._ask_here(order, waits, line)
-                if reply is None:
-                    body = await self._exchanges.run(
-                        partial(self._ask, order, waits), line, keeps=_is_stream, discard=_close
-                    )
-                else:
-                    body = await self._taken_from(reply, waits, line)
+                async with given_time(self._address, waits.patience(), self._timeouts.connect_s):
+                    body = await self._body_of(order, waits, line)
                 if isinstance(body, Stream):
                     await self._read(body, answer, relay, waits, line)
                 else:
@@ -85,6 +80,15 @@ class Chats:
             if isinstance(error, ModelGone) and line.sent_again:
                 raise final(error) from error
             raise
+
+    async def _body_of(self, order: Order, waits: Waits, line: Line) -> Stream | bytes:
+        """Send *order* and return what answers it, to be read or whole."""
+        reply = await self._ask_here(order, waits, line)
+        if reply is not None:
+            return await self._taken_from(reply, waits, line)
+        return await self._exchanges.run(
+            partial(self._ask, order, waits), line, keeps=_is_stream, discard=_close
+        )
 
     async def _ask_here(self, order: Order, waits: Waits, line: Line) -> Reply | None:
         """Send *order* and return what answers it; a thread only opens the connection.
@@ -163,21 +167,21 @@ class Chats:
                     secrets=self._secrets,
                 )
             # It does not stream, or it failed with status 200.
-            body = reply.read_all(ANSWER_LIMIT.max_bytes, waits.left_s)
-            if len(body) > ANSWER_LIMIT.max_bytes:
-                raise too_large(self._address, ANSWER_LIMIT)
+            body = reply.read_all(WHOLE_LIMIT.max_bytes, waits.left_s)
+            check_size(self._address, body, WHOLE_LIMIT)
             return body
 
     async def _read(
         self, stream: Stream, answer: Answer, relay: Relay[Delta], waits: Waits, line: Line
     ) -> None:
         """Read *stream* to its end, and let go of it and of *line*."""
-        with ExitStack() as stack:
-            stack.callback(line.let_go)
-            stack.callback(stream.close)
-            reading = Reading(stream, answer, relay, waits, self._address, self._buffer)
-            stack.enter_context(self._exchanges.under_way(lambda: reading.give_up(given_up())))
-            await reading.run()
+        try:
+            with closing(stream):
+                reading = Reading(stream, answer, relay, waits, self._address, self._buffer)
+                with self._exchanges.under_way(lambda: reading.give_up(given_up())):
+                    await reading.run()
+        finally:
+            line.let_go()
 
 
 def _is_stream(body: Stream | bytes) -> bool:

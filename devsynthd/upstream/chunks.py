@@ -3,6 +3,7 @@
 from typing import Protocol
 
 MAX_SIZE_LINE_BYTES = 4096
+MAX_TRAILER_BYTES = 65_536
 
 
 class Framing(Protocol):
@@ -37,6 +38,7 @@ class ChunkDecoder:
         self._left = 0  # bytes of the current chunk still to come
         self._after_chunk = False
         self._in_trailer = False
+        self._trailer_bytes = 0
 
     def feed(self, data: bytes) -> bytes:
         """Return the bytes of the body in *data*; ``done`` is set at its end.
@@ -73,6 +75,9 @@ class ChunkDecoder:
             self._after_chunk = False
         elif self._in_trailer:
             self.done = not line
+            self._trailer_bytes += len(line)
+            if self._trailer_bytes > MAX_TRAILER_BYTES:
+                raise ValueError("the trailer of the body has no end")
         else:
             size = int(line.partition(b";")[0], 16)
             if size < 0:

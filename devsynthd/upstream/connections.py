@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, cast
 
+import requests
 from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 from requests.structures import CaseInsensitiveDict
@@ -26,6 +27,11 @@ from devsynthd.upstream.line import Hold, Line
 MAX_IDLE_S = 4.0
 """A connection that was idle for so long is not used again: LM Studio closes it after 5 s, and a
 request that crosses with that is lost."""
+
+
+PROXY_URL = (
+    "is not like http://HOST:PORT (in user and password, write / as %2F, @ as %40, # as %23)"
+)
 
 
 class Switchboard(threading.local):
@@ -46,7 +52,10 @@ def addresses(host: str, port: int) -> list[AddressInfo]:
     Raises:
         OSError: It has none, or nobody can say.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError as exc:  # no name could be so: "a..b"
+        raise socket.gaierror(socket.EAI_NONAME, "no host has such a name") from exc
     if host == "localhost":
         return sorted(found, key=lambda info: info[0] != socket.AF_INET)
     return [*found]
@@ -255,6 +264,22 @@ class Adapter(HTTPAdapter):
         manager = super().proxy_manager_for(*args, **kwargs)
         self._use_pools(manager)
         return manager
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        """Return the pool of connections for a request, through a proxy or not.
+
+        Raises:
+            requests.exceptions.InvalidProxyURL: The proxy's URL is none.
+            OSError: It is told to trust a CA file that is not there.
+        """
+        try:
+            return super().get_connection_with_tls_context(*args, **kwargs)
+        except requests.RequestException as exc:
+            if not isinstance(exc, requests.exceptions.InvalidProxyURL):
+                raise
+        except (ValueError, TypeError):
+            pass  # no part of the chain: it quotes the URL, and that may have a password in it
+        raise requests.exceptions.InvalidProxyURL(f"its URL {PROXY_URL}")
 
     def pool_for(self, request: PreparedRequest, settings: dict[str, Any]) -> Pool:
         """Return the connections that *request* goes by under *settings* of the environment.

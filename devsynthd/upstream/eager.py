@@ -7,6 +7,14 @@ from typing import Any
 
 from devsynthd.upstream.chunks import ChunkDecoder, Framing, PlainBody
 
+MAX_INTERIM = 16
+"""Interim answers that may come before the one that counts."""
+
+
+def is_interim(status: int) -> bool:
+    """Whether another answer follows one with *status*. Source: RFC 9110, section 15.2."""
+    return 100 <= status < 200 and status != http.HTTPStatus.SWITCHING_PROTOCOLS  # noqa: PLR2004 - HTTP
+
 
 class EagerResponse(http.client.HTTPResponse):
     """Gives what has come, of however many chunks, in one ``read1``."""
@@ -14,6 +22,18 @@ class EagerResponse(http.client.HTTPResponse):
     def __init__(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed through
         super().__init__(*args, **kwargs)
         self._chunks = ChunkDecoder()
+
+    def _read_status(self) -> tuple[str, int, str]:
+        """Read the line with the status of the answer, and all that comes before it.
+
+        ``http.client`` waits for ever while a server says 100, and takes 103 for the answer.
+        """
+        for _ in range(MAX_INTERIM + 1):
+            version, status, reason = super()._read_status()  # type: ignore[misc]  # not in its stub
+            if not is_interim(status):
+                return version, status, reason
+            http.client.parse_headers(self.fp)
+        raise http.client.HTTPException("the answer does not come, only interim ones")
 
     def read1(self, n: int = -1) -> bytes:
         """Return at most *n* bytes of the body, nothing at its end."""

@@ -11,10 +11,12 @@ from devsynthd.upstream.failures import ModelGone, final
 from devsynthd.upstream.http import Http, Timeouts
 from devsynthd.upstream.line import Line
 from devsynthd.upstream.lists import whole_body
-from devsynthd.upstream.transport_errors import Patience, SizeLimit
+from devsynthd.upstream.transport_errors import Patience, SizeLimit, given_time
 from devsynthd.upstream.vectors import vectors_of
 
-VECTORS_LIMIT = SizeLimit(64 * 2**20, "of vectors", "Send fewer texts at once.")
+VECTORS_LIMIT = SizeLimit(
+    64 * 2**20, "of vectors", "Send fewer texts at once.", max_values=64 * 2**20
+)
 
 
 class Embeddings:
@@ -31,7 +33,7 @@ class Embeddings:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._http, self._path, self._exchanges, self._clock = http, path, exchanges, clock
-        self._secrets = secrets
+        self._secrets, self._connect_s = secrets, timeouts.connect_s
         self._patience = Patience(
             "the vectors",
             timeouts.first_token_s,
@@ -46,7 +48,8 @@ class Embeddings:
             DevsynthError: As ``Upstream.embed`` says.
         """
         stages.sent()
-        return await self._exchanges.run(partial(self._fetch, model, texts))
+        async with given_time(self._http.address, self._patience, self._connect_s):
+            return await self._exchanges.run(partial(self._fetch, model, texts))
 
     def _fetch(self, model: str, texts: tuple[str, ...], line: Line) -> Vectors:
         """Ask for the vectors and read them (on a thread)."""

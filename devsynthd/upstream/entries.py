@@ -1,11 +1,28 @@
 """Reads the fields of one entry of a list of models, whatever is in them. Pure."""
 
+import math
 from typing import Any
 
 from devsynthd.upstream.cleaning import clean
+from devsynthd.upstream.failures import CHECK_BASE
+from devsynthd.wire.errors import UpstreamError
 
 MAX_ID_CHARS = 1024
 MAX_NAME_CHARS = 200
+MAX_MODELS = 20_000
+
+
+def check_count(entries: list[Any], address: str) -> None:
+    """Check that *entries* are no more models than anybody can have.
+
+    Raises:
+        UpstreamError: They are: each costs time whenever something asks for the list.
+    """
+    if len(entries) > MAX_MODELS:
+        raise UpstreamError(
+            f"{address} lists {len(entries)} models: more than {MAX_MODELS} are not taken",
+            hint=CHECK_BASE,
+        )
 
 
 def usable_id(value: object) -> str | None:
@@ -21,7 +38,15 @@ def usable_id(value: object) -> str | None:
 
 def line(value: object) -> str | None:
     """Return *value* as one clean line, if it is text with anything in it."""
-    return (clean(value, max_chars=MAX_NAME_CHARS) or None) if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    # No more than it takes: to look through 16 MiB of names for what should not be shown may last.
+    return clean(value[: 2 * MAX_NAME_CHARS], max_chars=MAX_NAME_CHARS) or None
+
+
+def shown(model_id: str) -> str:
+    """Return *model_id*, which a server chose, as it may stand in a message."""
+    return line(model_id) or "?"
 
 
 def mapping(value: object) -> dict[str, Any]:
@@ -38,6 +63,15 @@ def count(value: object) -> int | None:
     """Return *value* if it is a count that every reader keeps exact."""
     number = whole_number(value)
     return number if number is not None and 0 < number < 2**53 else None
+
+
+def seconds(value: object) -> float:
+    """Return *value* if it is a span of time, else 0."""
+    try:
+        span_s = float(value) if isinstance(value, int | float) else 0.0
+    except OverflowError:  # an integer of hundreds of digits
+        return 0.0
+    return span_s if math.isfinite(span_s) and span_s > 0 else 0.0
 
 
 def whole_number(value: object) -> int | None:

@@ -24,6 +24,12 @@ from devsynthd.wire.errors import (
 )
 
 CHECK_BASE = "Check llm_api_base: for most servers it ends in /v1, like http://localhost:1234/v1."
+MAX_SAID_BYTES = 2**20
+"""As much of a body is looked at for what it says."""
+
+MAX_MATCHED_CHARS = 4096
+"""As much of a message is looked at for what it means: to search more takes seconds."""
+
 CONTEXT_HINT = "Shorten the prompt or its context, or load the model with a larger context length."
 
 
@@ -129,18 +135,19 @@ def failure_of(
     """Return what an answer means that is an error or no answer of the API at all.
 
     The body decides before *status*: LM Studio answers unknown paths with 200 and an error.
+    *secrets* are kept out of it; the first one is the API key, "" if there is none.
     *details* of the result hold ``status`` and the server's cleaned ``message``; neither for
     refused keys, since those bodies repeat a part of the key.
     """
-    secrets = tuple(secrets)
+    secrets, body = tuple(secrets), body[:MAX_SAID_BYTES]
     problem = _problem_in(loads(body), status)
     if status in {401, 403} or (problem is not None and "invalid_api_key" in problem.codes):
-        return _refused(status, address, has_key=any(secrets))
+        return _refused(status, address, has_key=any(secrets[:1]))
     if problem is None:
         return _not_the_api(status, content_type, body, address, secrets)
     message = clean(problem.message, secrets) or "no reason given"
     details = {"status": status, "message": message}
-    text = f"{status} {problem.codes} {problem.message}".lower()
+    text = f"{status} {problem.codes} {problem.message}"[:MAX_MATCHED_CHARS].lower()
     for kind in _KINDS:
         if kind.pattern.search(text):
             return kind.error(f"{address}: {kind.says}: {message}", hint=kind.hint, details=details)

@@ -13,6 +13,7 @@ from requests.auth import AuthBase
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from devsynthd import __version__
+from devsynthd.host.redaction import passwords_in
 from devsynthd.upstream.connections import Adapter, Connection, Pool, Switchboard, is_loopback
 from devsynthd.upstream.kept import MAX_REQUEST_BYTES, Kept
 from devsynthd.upstream.line import Line
@@ -56,7 +57,7 @@ class BearerAuth(AuthBase):
 class Http:
     """The connections to the server at *base_url*, kept open and used again.
 
-    *address* is what it is called in errors, by default its URL.
+    *address* is what it is called in errors, by default its URL. *passwords* are those of proxies.
 
     Proxies of the environment apply, but never to this machine. Redirects are followed for GET
     and within the same origin only: the API key goes nowhere else.
@@ -95,6 +96,7 @@ class Http:
                 self._base, {}, stream=True, verify=ca_bundle or None, cert=None
             )
         )
+        self.passwords = passwords_in(filter(None, self._settings["proxies"].values()))
         self._template = lru_cache(maxsize=MAX_TEMPLATES)(self._prepare)
         self._head = lru_cache(maxsize=MAX_TEMPLATES)(self._write_head)
         self._pool: Pool | None = None  # once it is needed
@@ -114,12 +116,11 @@ class Http:
         request = self._template("GET", (self._root if at_root else self._base) + path).copy()
         response = self._send(request, line, timeout_s)
         for _ in range(MAX_REDIRECTS):
-            target = urljoin(request.url or "", response.headers.get("Location", ""))
-            if not 300 <= response.status_code < 400 or not _same_origin(request.url, target):  # noqa: PLR2004 - HTTP
+            target = self._target_of(response)
+            if target is None:
                 break
             response.close()
-            request = self._prepare("GET", target)
-            response = self._send(request, line, timeout_s)
+            response = self._send(target, line, timeout_s)
         with closing(Reply(response.raw, line)) as reply:
             yield reply
 
@@ -230,6 +231,18 @@ class Http:
         finally:
             self._switchboard.line = None
 
+    def _target_of(self, response: requests.Response) -> requests.PreparedRequest | None:
+        """Return what a redirect asks for, if it is one and stays within its origin."""
+        if not 300 <= response.status_code < 400:  # noqa: PLR2004 - HTTP
+            return None
+        try:
+            url = urljoin(response.url, response.headers.get("Location", ""))
+            target = self._prepare("GET", url)
+            # Of the URL that would be asked for: parsers disagree about "http://there\\@here/".
+            return target if _same_origin(response.url, str(target.url)) else None
+        except (ConfigInvalid, ValueError):
+            return None  # no URL at all
+
     def _prepare(self, method: str, url: str) -> requests.PreparedRequest:
         headers = {
             "User-Agent": f"devsynthd/{__version__}",
@@ -259,6 +272,6 @@ class Http:
         return "\r\n".join([*lines, "Content-Length: "]).encode("latin-1")
 
 
-def _same_origin(url: str | bytes | None, other: str) -> bool:
-    here, there = urlsplit(str(url)), urlsplit(other)
+def _same_origin(url: str, other: str) -> bool:
+    here, there = urlsplit(url), urlsplit(other)
     return (here.scheme, here.hostname, here.port) == (there.scheme, there.hostname, there.port)

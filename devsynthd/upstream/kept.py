@@ -11,7 +11,7 @@ from typing import Any
 from urllib3 import HTTPHeaderDict, HTTPResponse
 
 from devsynthd.upstream.connections import Connection, Pool
-from devsynthd.upstream.eager import EagerResponse
+from devsynthd.upstream.eager import EagerResponse, is_interim
 from devsynthd.upstream.line import Line
 
 MAX_REQUEST_BYTES = 16_384
@@ -20,6 +20,7 @@ MAX_REQUEST_BYTES = 16_384
 MAX_HEAD_BYTES = 65_536
 
 _END_OF_HEAD = re.compile(rb"\n\r?\n")
+_STATUS = re.compile(rb"HTTP/\d\.\d +(\d{3})\b")
 
 
 class NotSent(Exception):
@@ -35,6 +36,7 @@ class Kept:
         wire: Any = connection.sock
         self._wire: socket.socket = wire
         self._come = bytearray()
+        self._interim_bytes = 0
         self._head: asyncio.Future[None]  # it has come
 
     async def ask(self, buffer: memoryview, timeout_s: float) -> HTTPResponse:
@@ -46,7 +48,7 @@ class Kept:
             NotSent: It should be asked on another connection.
             TimeoutError: No head came within *timeout_s*.
             OSError: The connection broke; a reset, if it ended without a word.
-            HTTPException: What came is not HTTP.
+            HTTPException, urllib3.exceptions.HTTPError: What came is not HTTP.
         """
         loop = asyncio.get_running_loop()
         self._head = loop.create_future()
@@ -89,10 +91,20 @@ class Kept:
             return
         self._come += buffer[:count]
         # If the connection has ended, http.client knows what to make of it.
-        if (count == 0 or _END_OF_HEAD.search(self._come)) and not self._head.done():
+        if (self._has_head() or count == 0) and not self._head.done():
             self._head.set_result(None)
-        elif len(self._come) > MAX_HEAD_BYTES:
+        elif self._interim_bytes + len(self._come) > MAX_HEAD_BYTES:
             self._fail(http.client.HTTPException("the head of the answer has no end"))
+
+    def _has_head(self) -> bool:
+        """Whether all of the head has come; interim answers before it are dropped."""
+        while (end := _END_OF_HEAD.search(self._come)) is not None:
+            status = _STATUS.match(self._come)
+            if status is None or not is_interim(int(status[1])):
+                return True
+            self._interim_bytes += end.end()
+            del self._come[: end.end()]
+        return False
 
     def _fail(self, error: Exception) -> None:
         if not self._head.done():
@@ -103,23 +115,24 @@ class Kept:
         response = EagerResponse(begun, method="POST")
         try:
             response.begin()
+            answer = HTTPResponse(
+                body=response,
+                headers=HTTPHeaderDict(response.msg.items()),
+                status=response.status,
+                reason=response.reason,
+                preload_content=False,
+                decode_content=False,
+                original_response=response,
+                pool=self._pool,
+                connection=self._connection,
+                request_method="POST",
+            )
         except BaseException:
             response.close()  # it keeps the socket open
             raise
         if response.will_close:
             self._connection.close()  # what has not been read of the answer can be read on
-        return HTTPResponse(
-            body=response,
-            headers=HTTPHeaderDict(response.msg.items()),
-            status=response.status,
-            reason=response.reason,
-            preload_content=False,
-            decode_content=False,
-            original_response=response,
-            pool=self._pool,
-            connection=self._connection,
-            request_method="POST",
-        )
+        return answer
 
 
 class _Begun(io.RawIOBase):
@@ -130,7 +143,8 @@ class _Begun(io.RawIOBase):
 
     def makefile(self, _: str) -> io.BufferedReader:
         """Return it as a file; it may be called once."""
-        return io.BufferedReader(self, max(len(self._data), io.DEFAULT_BUFFER_SIZE))
+        # More would lie idle: a stream is read from the socket, all else in larger pieces.
+        return io.BufferedReader(self, max(len(self._data), 1))
 
     def readable(self) -> bool:
         """It is there to be read."""

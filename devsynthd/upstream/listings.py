@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from devsynthd.upstream.base import Listing
-from devsynthd.upstream.entries import count, line, mapping, usable_id
+from devsynthd.upstream.entries import check_count, count, line, mapping, usable_id
 from devsynthd.upstream.failures import failure_of, has_error, loads
 from devsynthd.wire.objects import Instance, Model
 
@@ -19,7 +19,7 @@ def listing_of(
     entry stays unknown, an entry without an id is left out, entries with the same id are one.
 
     Raises:
-        DevsynthError: It is an error, or no list.
+        DevsynthError: It is an error, no list, or too long a one.
     """
     value = loads(body)
     entries = value.get("data") if isinstance(value, dict) else None
@@ -27,6 +27,7 @@ def listing_of(
         entries = []  # an Ollama without models
     if status >= 300 or has_error(value) or not isinstance(entries, list):  # noqa: PLR2004 - HTTP
         raise failure_of(status, content_type, body, address=address, secrets=secrets)
+    check_count(entries, address)
     models: dict[str, Model] = {}
     for entry in entries:
         if isinstance(entry, dict) and (model_id := usable_id(entry.get("id"))):

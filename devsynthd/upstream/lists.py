@@ -13,7 +13,7 @@ from devsynthd.upstream.failures import CHECK_BASE
 from devsynthd.upstream.http import Http
 from devsynthd.upstream.line import Line
 from devsynthd.upstream.reply import Reply
-from devsynthd.upstream.transport_errors import Patience, SizeLimit, too_large, upstream_errors
+from devsynthd.upstream.transport_errors import Patience, SizeLimit, check_size, upstream_errors
 from devsynthd.wire.errors import DevsynthError, UpstreamTimeout
 
 BODY_LIMIT = SizeLimit(16 * 2**20, "in one answer", "The server's own log may say more.")
@@ -107,12 +107,11 @@ def whole_body(
     """Return what answers *exchange*, read to its end (on a thread).
 
     Raises:
-        DevsynthError: Nothing did (``upstream_unavailable``, ``upstream_timeout``), or it is longer
-            than *limit*.
+        DevsynthError: Nothing did (``upstream_unavailable``, ``upstream_timeout``), or it exceeds
+            *limit*.
     """
     deadline = clock() + patience.seconds
     with upstream_errors(address, lambda: patience), exchange as reply:
         data = reply.read_all(limit.max_bytes, lambda: deadline - clock())
-    if len(data) > limit.max_bytes:
-        raise too_large(address, limit)
+    check_size(address, data, limit)
     return Body(reply.status, reply.content_type, data)

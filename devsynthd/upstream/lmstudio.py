@@ -8,6 +8,7 @@ from devsynthd.host.clock import elapsed_s
 from devsynthd.upstream.base import Chat, Delta, Ending, Listing, Stages, Vectors
 from devsynthd.upstream.chats import Chats
 from devsynthd.upstream.embeddings import Embeddings
+from devsynthd.upstream.entries import check_count
 from devsynthd.upstream.exchanges import Exchanges
 from devsynthd.upstream.failures import failure_of, loads
 from devsynthd.upstream.fill_in import FillIn, is_llama_server
@@ -78,7 +79,7 @@ class LMStudioUpstream:
             max_connections=max_threads + LIST_THREADS + MANAGER_THREADS,
             clock=ages,
         )
-        self._secrets = (api_key,) if api_key else ()
+        self._secrets = (api_key, *self._http.passwords)
         self._lists = Lists(
             self._http, list_s=timeouts.list_s, connect_s=timeouts.connect_s, clock=clock
         )
@@ -95,7 +96,10 @@ class LMStudioUpstream:
             clock=clock,
         )
         self._manager = LMStudioManager(
-            self._http, load_s=max(timeouts.first_token_s, MIN_LOAD_S), secrets=self._secrets
+            self._http,
+            connect_s=timeouts.connect_s,
+            load_s=max(timeouts.first_token_s, MIN_LOAD_S),
+            secrets=self._secrets,
         )
         self._clock = ages
         self._route: Route | None = None
@@ -215,7 +219,7 @@ class LMStudioUpstream:
         """Return the list in *body*.
 
         Raises:
-            DevsynthError: It is none.
+            DevsynthError: It is none, or too long a one.
         """
         if route is OPENAI or shape(route, body) is not Shape.LIST:
             return listing_of(
@@ -226,6 +230,7 @@ class LMStudioUpstream:
                 secrets=self._secrets,
             )
         value = loads(body.data)
+        check_count(value["data" if route is V0 else "models"], self.address)
         if route is V0:
             return Listing(route.api, models_of_v0(value))
         return Listing(route.api, self._checked(models_of_v1(value), line), slots_of_v1(value))

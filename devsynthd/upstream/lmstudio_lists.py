@@ -67,29 +67,42 @@ def loaded_of_v0(value: dict[str, Any]) -> tuple[Loaded, ...]:
 def with_loaded(models: Sequence[Model], loaded: Iterable[Loaded]) -> tuple[Model, ...]:
     """Return *models* of v1, in which nothing is loaded, with what v0 says is *loaded*."""
     found: dict[str, list[Instance]] = {}
+    keys = _Keys(model.id for model in models)
     for instance in loaded:
-        for model in models:
-            if is_instance_of(instance.id, model.id):
-                found.setdefault(model.id, []).append(
-                    Instance(instance.id, instance.context_length)
-                )
-                break
+        if (key := keys.of(instance.id)) is not None:
+            found.setdefault(key, []).append(Instance(instance.id, instance.context_length))
     return tuple(
         _with_instances(model, found[model.id]) if model.id in found else model for model in models
     )
 
 
-def is_instance_of(v0_id: str, key: str) -> bool:
-    """Return whether *v0_id* names an instance of the model *key*.
+class _Keys:
+    """The keys of models, to be found by what v0 calls their instances.
 
     The number of an instance may follow, and the publisher be missing on one side; two publishers
-    are two models.
+    are two models. Of several, the first is meant.
     """
-    name = _INSTANCE.sub("", v0_id)
-    if key in (v0_id, name):
-        return True
-    ours, theirs = key.rpartition("/"), name.rpartition("/")
-    return ours[2] == theirs[2] and (not ours[0]) != (not theirs[0])
+
+    def __init__(self, keys: Iterable[str]) -> None:
+        self._keys = list(keys)
+        self._whole: dict[str, int] = {}
+        self._named: dict[tuple[str, bool], int] = {}  # without publisher; whether it has one
+        for position, key in enumerate(self._keys):
+            publisher, _, name = key.rpartition("/")
+            self._whole.setdefault(key, position)
+            self._named.setdefault((name, bool(publisher)), position)
+
+    def of(self, v0_id: str) -> str | None:
+        """Return the key of which *v0_id* names an instance."""
+        whole = _INSTANCE.sub("", v0_id)
+        publisher, _, name = whole.rpartition("/")
+        found = (
+            self._whole.get(v0_id),
+            self._whole.get(whole),
+            self._named.get((name, not publisher)),
+        )
+        first = min((each for each in found if each is not None), default=None)
+        return None if first is None else self._keys[first]
 
 
 def _v1_model(key: str, entry: dict[str, Any]) -> Model:

@@ -9,13 +9,13 @@ import msgspec
 
 from devsynthd.upstream.base import Job, LoadedInstance
 from devsynthd.upstream.cleaning import clean
-from devsynthd.upstream.entries import count, line, mapping, usable_id
+from devsynthd.upstream.entries import count, line, mapping, seconds, usable_id
 from devsynthd.upstream.exchanges import Exchanges
 from devsynthd.upstream.failures import failure_of, has_error, loads
 from devsynthd.upstream.http import Http
 from devsynthd.upstream.line import Line
 from devsynthd.upstream.lists import Body, whole_body
-from devsynthd.upstream.transport_errors import Patience
+from devsynthd.upstream.transport_errors import Patience, given_time
 from devsynthd.wire.errors import ModelLoadFailed, ModelNotFound, UpstreamError
 
 ROOT = "/api/v1/models"
@@ -29,8 +29,11 @@ class LMStudioManager:
     The API refuses unknown fields: each request carries what is documented, nothing else.
     """
 
-    def __init__(self, http: Http, *, load_s: float, secrets: tuple[str, ...]) -> None:
-        self._http, self._load_s, self._secrets = http, load_s, secrets
+    def __init__(
+        self, http: Http, *, connect_s: float, load_s: float, secrets: tuple[str, ...]
+    ) -> None:
+        self._http, self._secrets = http, secrets
+        self._connect_s, self._load_s = connect_s, load_s
         self._exchanges = Exchanges(THREADS, name="upstream-manage")
 
     async def load(self, model: str, context_length: int | None) -> LoadedInstance:
@@ -52,11 +55,10 @@ class LMStudioManager:
         instance_id = usable_id(value.get("instance_id"))
         if instance_id is None:
             raise self._odd("load")
-        took_s = value.get("load_time_seconds")
         return LoadedInstance(
             instance_id,
             count(mapping(value.get("load_config")).get("context_length")),
-            float(took_s) if isinstance(took_s, int | float) else 0.0,
+            seconds(value.get("load_time_seconds")),
         )
 
     async def unload(self, instance_id: str) -> None:
@@ -91,7 +93,8 @@ class LMStudioManager:
     ) -> dict[str, Any]:
         """Return the object that answers POST with *fields*, or GET without."""
         post = None if fields is None else msgspec.json.encode(fields)
-        body = await self._exchanges.run(partial(self._fetch, path, patience, post))
+        async with given_time(self._http.address, patience, self._connect_s):
+            body = await self._exchanges.run(partial(self._fetch, path, patience, post))
         value = loads(body.data)
         is_good = body.status < HTTPStatus.MULTIPLE_CHOICES and isinstance(value, dict)
         if not is_good or has_error(value):

@@ -55,7 +55,7 @@ class OpenAIUpstream:
         )
         self._is_ollama: bool | None = None
         self._fill_in = fill_in
-        self._secrets = (api_key,) if api_key else ()
+        self._secrets = (api_key, *self._http.passwords)
         self._lists = Lists(
             self._http, list_s=timeouts.list_s, connect_s=timeouts.connect_s, clock=clock
         )

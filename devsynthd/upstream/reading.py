@@ -3,6 +3,8 @@
 import asyncio
 from http.client import HTTPException
 
+import msgspec
+
 from devsynthd.upstream.answers import Answer
 from devsynthd.upstream.base import Delta
 from devsynthd.upstream.relay import Relay
@@ -12,6 +14,8 @@ from devsynthd.upstream.waits import Waits
 from devsynthd.wire.errors import DevsynthError
 
 ANSWER_LIMIT = SizeLimit(64 * 2**20, "in one answer", "Set max_tokens, or a smaller one.")
+WHOLE_LIMIT = msgspec.structs.replace(ANSWER_LIMIT, max_bytes=32 * 2**20)
+"""Of one that is not streamed, in which a word does not take hundreds of bytes."""
 
 
 class Reading:
@@ -33,7 +37,7 @@ class Reading:
         self._stream, self._answer, self._relay = stream, answer, relay
         self._waits, self._address, self._buffer = waits, address, buffer
         self._loop = asyncio.get_running_loop()
-        self._is_over = asyncio.Event()
+        self._is_over: asyncio.Future[None] = self._loop.create_future()
         self._error: BaseException | None = None
         self._listens = self._paused = False
         self._timer: asyncio.TimerHandle | None = None
@@ -51,7 +55,7 @@ class Reading:
         self._relay.on_room = self._go_on
         self._step()
         try:
-            await self._is_over.wait()
+            await self._is_over
         finally:
             self._stop()
             self._relay.on_room = lambda: None
@@ -67,7 +71,7 @@ class Reading:
         self._end(error)
 
     def _step(self) -> None:
-        if self._paused or self._is_over.is_set():
+        if self._paused or self._is_over.done():
             return
         try:
             self._read()
@@ -86,6 +90,9 @@ class Reading:
         data = self._stream.read(self._buffer)
         if data:
             self._take(data)
+        size_bytes = max(self._size_bytes, self._stream.taken_bytes)  # as compressed, if it is
+        if size_bytes > ANSWER_LIMIT.max_bytes and not self._answer.done:
+            raise too_large(self._address, ANSWER_LIMIT)
         if self._stream.ended:
             self._end()
         elif self._relay.full:
@@ -104,8 +111,6 @@ class Reading:
         if answer.failure is not None:
             raise answer.failure
         self._waits.came(adds=bool(deltas))
-        if self._size_bytes > ANSWER_LIMIT.max_bytes:
-            raise too_large(self._address, ANSWER_LIMIT)
 
     # Waiting -------------------------------------------------------------------------------
 
@@ -154,7 +159,7 @@ class Reading:
             self._end(silent(self._address, self._waits.patience()))
 
     def _end(self, error: BaseException | None = None) -> None:
-        if not self._is_over.is_set():
+        if not self._is_over.done():
             self._error = error
-            self._is_over.set()
+            self._is_over.set_result(None)
             self._stop()

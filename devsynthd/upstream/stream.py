@@ -3,11 +3,11 @@
 import http.client
 import socket
 import ssl
-import zlib
 from typing import Any
 
 import urllib3
 
+from devsynthd.upstream.content_coding import inflater_for
 from devsynthd.upstream.eager import EagerResponse
 
 READ_BYTES = 65_536
@@ -23,19 +23,27 @@ class Stream:
         self._raw, self._wire = raw, wire
         response: Any = raw._original_response  # noqa: SLF001 - there is no other way to it
         self._response: EagerResponse = response
-        self._decoder = _decoder(raw.headers.get("Content-Encoding", ""))
+        self._inflater = inflater_for(raw.headers.get("Content-Encoding", ""))
         wire.settimeout(0)
         self._read_ahead, self._framing = self._response.hand_over()
         self._has_ended = False
+        self.taken_bytes = 0  # from the connection, the framing of the body included
 
     @property
     def ended(self) -> bool:
         """Whether all of the body has been read."""
-        return self._framing.done or self._has_ended
+        return (self._framing.done or self._has_ended) and not self._has_more_inside
+
+    @property
+    def _has_more_inside(self) -> bool:
+        """Whether there is more of the body in what has been taken."""
+        return self._inflater is not None and self._inflater.has_more
 
     @property
     def may_have_more(self) -> bool:
         """Whether there may be bytes here that the descriptor knows nothing of."""
+        if self._has_more_inside:
+            return True
         if type(self._wire) is socket.socket:
             return False
         if isinstance(self._wire, ssl.SSLSocket):
@@ -55,6 +63,8 @@ class Stream:
             OSError: The connection broke.
             HTTPException: The connection ended before the body did, or that is none.
         """
+        if self._inflater is not None and self._inflater.has_more:
+            return self._inflater.step()
         data = self._read_ahead
         if data:
             self._read_ahead = b""
@@ -68,13 +78,12 @@ class Stream:
                     raise http.client.IncompleteRead(b"")
                 self._has_ended = True
                 return b""
+        self.taken_bytes += len(data)
         try:
             body: bytes = self._framing.feed(data)
-            if self._decoder is not None:
-                body = self._decoder.decompress(body)
-        except (ValueError, zlib.error) as exc:
+        except ValueError as exc:
             raise http.client.HTTPException(str(exc)) from exc
-        return body
+        return body if self._inflater is None else self._inflater.step(body)
 
     def close(self) -> None:
         """Give the connection back if it can serve again, else close it."""
@@ -83,18 +92,3 @@ class Stream:
         else:
             self._raw.close()
         self._raw.release_conn()
-
-
-def _decoder(encoding: str) -> Any:  # noqa: ANN401 - zlib does not name the type
-    """Return what decodes a body in *encoding*; null where there is nothing to do.
-
-    Raises:
-        HTTPException: Nothing does. It was not asked for.
-    """
-    match encoding.strip().lower():
-        case "" | "identity":
-            return None
-        case "gzip" | "x-gzip" | "deflate":
-            return zlib.decompressobj(zlib.MAX_WBITS | 32)  # which tells them apart
-        case _:
-            raise http.client.HTTPException(f"a body in the encoding {encoding!r}")

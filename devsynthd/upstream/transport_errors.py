@@ -1,15 +1,17 @@
 """What an exception of requests or urllib3 means: theirs in, the protocol's errors out."""
 
+import asyncio
 import http.client
 import socket
 import ssl
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import requests
 import urllib3
 from msgspec import Struct
 
+from devsynthd.host.limits import SHORTAGE_HINT, shortage
 from devsynthd.upstream.cleaning import clean
 from devsynthd.upstream.failures import CHECK_BASE
 from devsynthd.wire.errors import (
@@ -34,11 +36,39 @@ class Patience(Struct, frozen=True):
 
 
 class SizeLimit(Struct, frozen=True):
-    """How much is read, what is said of more (after "sent more than 64 MiB"), and what to do."""
+    """How much is read, what is said of more (after "sent more than 64 MiB"), and what to do.
+
+    In JSON there may be no more than *max_values*: as objects each takes a hundred bytes or more,
+    and only two or three as text.
+    """
 
     max_bytes: int
     of_what: str
     hint: str | None = None
+    max_values: int = 2**20
+
+
+_NOT_HTTP = (
+    http.client.HTTPException,
+    urllib3.exceptions.DecodeError,
+    urllib3.exceptions.InvalidHeader,
+)
+
+
+@asynccontextmanager
+async def given_time(address: str, patience: Patience, connect_s: float) -> AsyncIterator[None]:
+    """End the block when connecting and then *patience* have taken all of their time.
+
+    Each silence in it has such a limit as well, but a server may drip: a byte now and then.
+
+    Raises:
+        UpstreamTimeout: They have.
+    """
+    try:
+        async with asyncio.timeout(patience.seconds + connect_s):
+            yield
+    except TimeoutError:
+        raise silent(address, patience) from None
 
 
 @contextmanager
@@ -69,7 +99,7 @@ def upstream_errors(address: str, patience: Callable[[], Patience]) -> Iterator[
             hint="Set llm_ca_bundle to the CA file of that server, or check http and https in"
             " llm_api_base.",
         ) from exc
-    except requests.exceptions.ProxyError as exc:
+    except (requests.exceptions.ProxyError, requests.exceptions.InvalidProxyURL) as exc:
         raise UpstreamUnavailable(
             f"cannot reach {address} through the proxy: {_reason(exc)}",
             hint="Check the proxy settings in the daemon's environment, or name the host in"
@@ -100,12 +130,15 @@ def _broken(exc: Exception, address: str, patience: Callable[[], Patience]) -> D
             )
         if isinstance(link, http.client.IncompleteRead):
             return cut_off(address)
-        if isinstance(link, http.client.HTTPException | urllib3.exceptions.DecodeError):
+        if isinstance(link, _NOT_HTTP):
             return UpstreamError(
                 f"{address} answered with something that is not HTTP: {_reason(exc)}",
                 hint=CHECK_BASE,
             )
-    return UpstreamUnavailable(f"cannot reach {address}: {_reason(exc)}", hint=START_IT)
+    is_short = any(shortage(link) for link in chain(exc))
+    return UpstreamUnavailable(
+        f"cannot reach {address}: {_reason(exc)}", hint=SHORTAGE_HINT if is_short else START_IT
+    )
 
 
 def cut_off(address: str) -> UpstreamError:
@@ -114,6 +147,21 @@ def cut_off(address: str) -> UpstreamError:
         f"{address} cut off its answer before the end",
         hint="The model may have crashed or been unloaded: the server's own log may say why.",
     )
+
+
+def check_size(address: str, body: bytes, limit: SizeLimit) -> None:
+    """Check that *body*, JSON or something else, does not exceed *limit*.
+
+    Raises:
+        UpstreamError: It does.
+    """
+    if len(body) > limit.max_bytes:
+        raise too_large(address, limit)
+    # Each value but the first is after one of these, which are in texts too: it is soon counted.
+    if len(body) > limit.max_values < sum(map(body.count, (b",", b"[", b"{"))):
+        raise UpstreamError(
+            f"{address} sent more than {limit.max_values} values {limit.of_what}", hint=limit.hint
+        )
 
 
 def too_large(address: str, limit: SizeLimit) -> UpstreamError:

@@ -5,6 +5,9 @@ from typing import Any
 from devsynthd.upstream.entries import whole_number
 from devsynthd.wire.objects import Usage
 
+MAX_TOKENS = 2**31
+"""No answer takes so many, and their sum stays a number that every reader keeps exact."""
+
 
 def usage_of(value: Any) -> Usage | None:  # noqa: ANN401 - JSON is anything
     """Return the counts in *value*, of which one may be missing."""
@@ -12,7 +15,7 @@ def usage_of(value: Any) -> Usage | None:  # noqa: ANN401 - JSON is anything
         return None
     prompt, completion, total = (
         count
-        if (count := whole_number(value.get(key))) is not None and 0 <= count < 2**53
+        if (count := whole_number(value.get(key))) is not None and 0 <= count < MAX_TOKENS
         else None
         for key in ("prompt_tokens", "completion_tokens", "total_tokens")
     )

@@ -23,6 +23,9 @@ from typing import Any, Self
 from tests.support.upstream_exchange import WAIT_S, Exchange
 from tests.support.upstream_replies import Reply, status, tokens
 
+LAST_STEPS = 5
+"""Of the loop, in which a connection may still come that was accepted right before the end."""
+
 
 class UpstreamServer:
     """The server; a context manager that stops it and waits for its thread."""
@@ -139,12 +142,16 @@ class UpstreamServer:
     async def _serve(self) -> None:
         server = await asyncio.start_server(self._accepted, sock=self._listener, ssl=self._tls)
         await self._stop.wait()
+        # First without the server's end: what it has just accepted could not be closed after that.
+        self._loop.remove_reader(self._listener)
+        for _ in range(LAST_STEPS):
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            for writer in list(self._writers):
+                await self._hang_up(writer)
+            await asyncio.sleep(0)
         server.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        for writer in list(self._writers):
-            await self._hang_up(writer)
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # No coroutine: that of a connection which comes as the server stops would never start,

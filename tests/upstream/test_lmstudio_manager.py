@@ -93,6 +93,16 @@ def test_an_answer_without_an_echo_is_one(studio: LMStudio, asker: Asker[LMStudi
     assert asker.load("a") == LoadedInstance("a", None, 9.099)
 
 
+@pytest.mark.parametrize("took", [b"1e400", b"-1", b"NaN", b"9" * 400, b'"5"', b"[]"])
+def test_a_load_that_took_no_such_time_took_none(
+    studio: LMStudio, asker: Asker[LMStudioUpstream], took: bytes
+) -> None:
+    answer = b'{"instance_id":"a","load_time_seconds":%b}' % took
+    studio.next_fault(faults.instead(status(200, answer)), path=paths.LOAD)
+
+    assert asker.load("a") == LoadedInstance("a", None, 0.0)
+
+
 def test_a_load_may_take_minutes(studio: LMStudio) -> None:
     """F18, R8: it has three minutes at least, whatever an answer and a list have."""
     gate = studio.hold_loads()

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from devsynthd.upstream.entries import MAX_MODELS
 from devsynthd.wire.errors import ErrorCode
 from devsynthd.wire.objects import Instance
 from tests.lmstudio import LMStudio, Model, faults, paths
@@ -228,3 +229,22 @@ def test_ten_thousand_models_are_listed_in_no_time(generation: Generation) -> No
 
     assert list(models) == keys
     assert took_s < 2
+
+
+@pytest.mark.parametrize(
+    ("generation", "path", "key", "entry"),
+    [
+        ("v1", paths.MODELS_V1, "models", b'{"key":"%d","loaded_instances":[]}'),
+        ("v0", paths.MODELS_V0, "data", b'{"id":"%d","state":"not-loaded"}'),
+    ],
+)
+def test_a_list_has_a_greatest_length(
+    generation: Generation, path: str, key: str, entry: bytes
+) -> None:
+    entries = b",".join(entry % number for number in range(MAX_MODELS + 1))
+    with LMStudio(generation) as studio, lmstudio(studio.url) as asker:
+        asker.poll()
+        answer = b'{"%b":[%b]}' % (key.encode(), entries)
+        studio.next_fault(faults.instead(status(200, answer)), path=path)
+
+        assert f"more than {MAX_MODELS} are not taken" in str(asker.no_list())

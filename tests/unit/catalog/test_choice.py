@@ -152,3 +152,18 @@ def test_near_matches_are_spelled_alike_or_have_the_name_in_them(
         require_listed(name, models, "somewhere")
 
     assert caught.value.details["near"] == near
+
+
+def test_hints_name_models_without_their_control_characters() -> None:
+    evil = Model(id="evil\x1b]0;title\x07\n", name="E", kind="embedding")
+
+    with pytest.raises(ModelNotFound) as missing:
+        require_listed("evil", [evil], "somewhere")
+    with pytest.raises(NotSupported) as chats:
+        require_embeds("loaded", [LOADED, evil])
+
+    assert missing.value.details["near"] == [evil.id]
+    for hint in (missing.value.hint, chats.value.hint):
+        assert hint
+        assert "evil" in hint
+        assert hint.isprintable()

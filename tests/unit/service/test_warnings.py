@@ -64,3 +64,10 @@ def test_what_cut_an_answer_off_is_told(
 
 def test_who_answered_may_not_be_told() -> None:
     assert other_model("asked", None) == ()
+
+
+def test_who_answered_is_told_without_its_control_characters() -> None:
+    (warning,) = other_model("asked\n", "evil\x1b]0;title\x07\u202e" + "x" * 1000)
+
+    assert warning.message.isprintable()
+    assert len(warning.message) < 300

@@ -3,8 +3,9 @@ from typing import Any
 
 import pytest
 
-from devsynthd.upstream.answers import Answer
+from devsynthd.upstream.answers import MAX_SAID_BYTES, Answer
 from devsynthd.upstream.base import Delta, Ending
+from devsynthd.upstream.tool_calls import MAX_CALLS
 from devsynthd.wire.errors import ContextOverflow, UpstreamAuth, UpstreamError
 from devsynthd.wire.objects import Usage
 from devsynthd.wire.requests import FunctionCall, FunctionPart, ToolCall, ToolCallPart
@@ -112,6 +113,8 @@ def test_reasoning_has_two_names(field: str) -> None:
         ({"prompt_tokens": -1, "completion_tokens": "2"}, None),
         ({"prompt_tokens": -1.0, "completion_tokens": 1e300}, None),
         ({"prompt_tokens": True}, None),
+        ({"prompt_tokens": 2**31, "completion_tokens": 2**60}, None),
+        ({"prompt_tokens": 5, "total_tokens": 10**400}, Usage(5, 0, 5)),
         ({"total_tokens": 5}, None),
         ({}, None),
         (7, None),
@@ -328,3 +331,50 @@ def test_json_that_is_no_completion_is_an_error(body: bytes) -> None:
     answer.whole(body)
 
     assert isinstance(answer.failure, UpstreamError)
+
+
+def _calls(*indexes: int) -> dict[str, Any]:
+    return piece(tool_calls=[{"index": index} for index in indexes])
+
+
+def test_more_calls_than_anybody_needs_fail_an_answer() -> None:
+    _, answer = _read(_calls(*range(MAX_CALLS + 1)))
+
+    assert "tool calls in its answer" in str(answer.failure)
+    assert answer.failure
+    assert answer.failure.hint
+
+    whole = _answer()
+    body = {"choices": [{"message": _calls(*range(MAX_CALLS + 1))["choices"][0]["delta"]}]}
+    whole.whole(json.dumps(body).encode())
+    assert "tool calls in its answer" in str(whole.failure)
+
+
+@pytest.mark.parametrize(
+    ("event", "char_bytes"),
+    [
+        (piece("\U0001f642" * 200_000), 4),
+        (piece("\u00e9" + "x" * 199_999), 4),
+        (piece(reasoning="x" * 200_000), 1),
+        (piece(tool_calls=[{"index": 0, "function": {"arguments": "x" * 200_000}}]), 1),
+        ({"choices": [{"text": "x" * 200_000}]}, 1),
+    ],
+)
+def test_an_answer_has_a_greatest_length(event: dict[str, Any], char_bytes: int) -> None:
+    answer = _answer()
+    stream = b"data: %b\n\n" % json.dumps(event, ensure_ascii=False).encode()
+    fed = 0
+    while answer.failure is None:
+        answer.feed(stream)
+        fed += 1
+
+    assert f"sent {fed * 200_000} characters in its answer" in str(answer.failure)
+    assert fed == MAX_SAID_BYTES // (200_000 * char_bytes) + 1
+
+
+@pytest.mark.parametrize("model", ["x" * 1025, "x" * 900_000])
+def test_a_model_that_nobody_can_name_is_not_told(model: str) -> None:
+    last = piece(finish_reason="stop", model=model)
+    _, answer = _read(piece("x", model="m"), piece(model=model), last, usage(model=model))
+
+    assert answer.ending().model == "m"

@@ -1,6 +1,11 @@
 import pytest
 
-from devsynthd.upstream.chunks import MAX_SIZE_LINE_BYTES, ChunkDecoder, PlainBody
+from devsynthd.upstream.chunks import (
+    MAX_SIZE_LINE_BYTES,
+    MAX_TRAILER_BYTES,
+    ChunkDecoder,
+    PlainBody,
+)
 
 TABLE = [
     (b"5\r\nhello\r\n0\r\n\r\n", b"hello"),
@@ -70,3 +75,12 @@ def test_a_body_without_a_length_may_end_anywhere() -> None:
 
     assert body.feed(b"abc") == b"abc"
     assert (body.done, body.ends_anywhere) == (False, True)
+
+
+@pytest.mark.parametrize("part", [b"X: x\r\n", b"X: " + b"x" * 4000 + b"\r\n"])
+def test_a_trailer_has_a_greatest_size(part: bytes) -> None:
+    decoder = ChunkDecoder()
+    decoder.feed(b"0\r\n" + part)
+
+    with pytest.raises(ValueError, match="trailer"):
+        decoder.feed(part * (MAX_TRAILER_BYTES // 4))

@@ -1,3 +1,5 @@
+import time
+
 import pytest
 
 from devsynthd.upstream.cleaning import MAX_CHARS, clean
@@ -15,6 +17,8 @@ TABLE = [
     ("given sk-lm-abcd1234:aaaabbbbcccc", "given ***"),
     ("Authorization: Bearer abc.def", "Authorization: ***"),
     ("the hunter2 of it", "the *** of it"),
+    ("in base64 YWh1bnRlcjI=, aHVudGVyMg==", "in base64 YW***I=, ***g=="),
+    ("no http://me:p/w@host/v1", "no http://***@host/v1"),
 ]
 
 
@@ -32,3 +36,12 @@ def test_long_text_is_cut() -> None:
 
 def test_a_secret_across_the_cut_is_not_half_shown() -> None:
     assert "hunt" not in clean("x" * (MAX_CHARS - 5) + "hunter2", ["hunter2"])
+
+
+@pytest.mark.parametrize("text", ["://", "a://b:", "http://", "@://", "bearer ", "\x1b]", "<a "])
+def test_no_text_takes_long_to_clean(text: str) -> None:
+    started = time.process_time()
+    for _ in range(10):
+        clean(text * 10_000, ["hunter2"])
+
+    assert time.process_time() - started < 1.5

@@ -54,3 +54,18 @@ def test_a_line_of_exactly_the_limit_passes() -> None:
     parser = EventParser(max_line_bytes=10)
 
     assert list(parser.feed(b"data: 1234\n\n")) == [Event(b"", b"1234")]
+
+
+@pytest.mark.parametrize("line", [b"data\n", b"data: 12\n"])
+def test_an_event_of_many_lines_has_a_greatest_size_too(line: bytes) -> None:
+    parser = EventParser(max_event_bytes=100)
+
+    with pytest.raises(LineTooLong, match="an event of more than 100 bytes"):
+        list(parser.feed(line * 30))
+
+
+def test_what_is_no_data_does_not_count_and_each_event_is_counted_anew() -> None:
+    parser = EventParser(max_event_bytes=10)
+    stream = (b": a comment\nid: 1234567\n" * 5 + b"data: 1234\n\n") * 5
+
+    assert list(parser.feed(stream)) == [Event(b"", b"1234")] * 5

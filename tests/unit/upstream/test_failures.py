@@ -1,9 +1,10 @@
 import json
+import time
 from typing import Any
 
 import pytest
 
-from devsynthd.upstream.failures import ModelGone, failure_of, incomplete
+from devsynthd.upstream.failures import MAX_SAID_BYTES, ModelGone, failure_of, incomplete
 from devsynthd.wire.errors import (
     ContextOverflow,
     DevsynthError,
@@ -274,3 +275,21 @@ def test_a_failure_after_the_first_delta_keeps_its_cause() -> None:
     assert error.details == {"cause": "context_overflow"}
     assert error.hint == "shorten it"
     assert "full" in str(error)
+
+
+def test_no_more_of_a_body_is_looked_at_than_anybody_says() -> None:
+    body = b'{"error":{"message":"out of memory"},"more":"%b"}'
+
+    assert "out of memory" in str(_meaning(500, body % b"x"))
+    assert "not JSON" in str(_meaning(500, body % (b"x" * MAX_SAID_BYTES)))
+
+
+@pytest.mark.parametrize("text", ["model ", "model not ", "failed to load ", "x"])
+def test_what_a_long_message_means_is_told_in_no_time(text: str) -> None:
+    body = json.dumps({"error": {"message": text * (900_000 // len(text))}}).encode()
+    started = time.process_time()
+
+    error = failure_of(500, "application/json", body, address=ADDRESS)
+
+    assert time.process_time() - started < 1
+    assert len(str(error)) < 500

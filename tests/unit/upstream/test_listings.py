@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from devsynthd.upstream.entries import MAX_MODELS
 from devsynthd.upstream.listings import listing_of, short_count
 from devsynthd.wire.errors import DevsynthError, UpstreamAuth, UpstreamError
 from devsynthd.wire.objects import Instance, Model
@@ -145,3 +146,28 @@ def test_what_is_no_list_is_an_error(status: int, body: bytes, kind: type[Devsyn
 )
 def test_counts_are_short(number: int, expected: str) -> None:
     assert short_count(number) == expected
+
+
+def test_a_list_has_a_greatest_length() -> None:
+    entries = [{"id": str(number)} for number in range(MAX_MODELS + 1)]
+    body = json.dumps({"object": "list", "data": entries}).encode()
+
+    with pytest.raises(UpstreamError, match=f"lists {MAX_MODELS + 1} models: more than") as caught:
+        listing_of(200, "application/json", body, address=ADDRESS)
+    assert caught.value.hint
+
+    body = json.dumps({"object": "list", "data": entries[1:]}).encode()
+    assert len(listing_of(200, "application/json", body, address=ADDRESS).models) == MAX_MODELS
+
+
+HUGE = b"9" * 4000
+ODD_NUMBERS = [b"1e400", b"-1e400", b"NaN", b"Infinity", HUGE, b"-" + HUGE, b"1e308", b"-1"]
+
+
+@pytest.mark.parametrize("number", ODD_NUMBERS)
+def test_numbers_that_are_none_stay_unknown(number: bytes) -> None:
+    entry = b'{"id":"a","max_model_len":?,"meta":{"n_params":?,"size":?}}'.replace(b"?", number)
+    body = b'{"object":"list","data":[%b]}' % entry
+
+    (model,) = listing_of(200, "application/json", body, address=ADDRESS).models
+    assert (model.max_context_length, model.parameters, model.size_bytes) == (None, None, None)

@@ -1,12 +1,12 @@
 """LM Studio's own lists of models."""
 
+import time
 from typing import Any
 
 import pytest
 
 from devsynthd.upstream.lmstudio_lists import (
     Loaded,
-    is_instance_of,
     loaded_of_v0,
     models_of_v0,
     models_of_v1,
@@ -182,7 +182,25 @@ def test_names_are_clean_and_ids_verbatim() -> None:
     ],
 )
 def test_ids_of_v0_are_matched_with_keys_of_v1(v0_id: str, key: str, same: bool) -> None:  # noqa: FBT001 - a column
-    assert is_instance_of(v0_id, key) is same
+    models = models_of_v1({"models": [{"key": key, "loaded_instances": []}]})
+
+    assert with_loaded(models, [Loaded(v0_id, None)])[0].loaded is same
+
+
+def test_of_several_keys_that_an_id_of_v0_may_mean_the_first_is_loaded() -> None:
+    keys = ["x", "b/m", "m", "a/m"]
+    models = models_of_v1({"models": [{"key": key, "loaded_instances": []} for key in keys]})
+
+    def found(v0_id: str) -> list[str]:
+        return [each.id for each in with_loaded(models, [Loaded(v0_id, None)]) if each.loaded]
+
+    assert [found(each) for each in ("m", "m:2", "a/m", "c/m", "/m")] == [
+        ["b/m"],
+        ["b/m"],
+        ["m"],
+        ["m"],
+        ["b/m"],
+    ]
 
 
 def test_what_v0_reports_as_loaded_is_taken_over() -> None:
@@ -218,3 +236,15 @@ def test_slots_that_are_no_count_are_not_known(parallel: object) -> None:
 )
 def test_where_nothing_is_told_of_slots_there_are_none(value: dict[str, Any]) -> None:
     assert slots_of_v1(value) == {}
+
+
+def test_the_loaded_ones_of_a_long_list_are_found_in_no_time() -> None:
+    """In a long list each of one API would be compared with each of the other: for minutes."""
+    ids = [f"x/{number}" for number in range(20_000)]
+    models = models_of_v1({"models": [{"key": id, "loaded_instances": []} for id in ids]})
+    started = time.process_time()
+
+    found = with_loaded(models, [Loaded(id, None) for id in reversed(ids)])
+
+    assert all(model.loaded for model in found)
+    assert time.process_time() - started < 3

@@ -1,11 +1,13 @@
 """What clients are told of tool calls, whatever the server numbers and names."""
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devsynthd.upstream.completions import CallPart, Function
-from devsynthd.upstream.tool_calls import ToolCalls
+from devsynthd.upstream.tool_calls import MAX_CALLS, ToolCalls, TooManyCalls
 from devsynthd.wire.requests import FunctionCall, FunctionPart, ToolCall, ToolCallPart
 
 
@@ -176,3 +178,25 @@ def test_fragments_add_up_to_the_calls(parts: list[CallPart]) -> None:
     assert "".join(part.function.arguments for part in told) == "".join(
         (part.function and part.function.arguments) or "" for part in parts
     )
+
+
+def test_more_calls_than_any_answer_needs_are_refused() -> None:
+    calls = ToolCalls()
+    for number in range(MAX_CALLS):
+        calls.add(_part(number, name="f"))
+    assert len(calls.whole()) == MAX_CALLS
+
+    with pytest.raises(TooManyCalls, match=str(MAX_CALLS)):
+        calls.add(_part(MAX_CALLS))
+
+
+def test_to_tell_calls_apart_no_more_than_so_much_is_read() -> None:
+    """A name with each fragment would have all of them read each time: seconds an event."""
+    calls = ToolCalls()
+    calls.add(_part(0, name="f", text='{"a":"' + "y" * 2**20))
+    started = time.process_time()
+    for _ in range(5000):
+        calls.add(_part(0, name="f", text="y"))
+
+    assert time.process_time() - started < 2
+    assert len(calls.whole()) == 1

@@ -1,5 +1,6 @@
 """Faults that no local server can play; the others are in tests/upstream."""
 
+import errno
 import socket
 
 import pytest
@@ -11,8 +12,14 @@ from devsynthd.upstream.embeddings import VECTORS_LIMIT
 from devsynthd.upstream.failures import CHECK_BASE
 from devsynthd.upstream.lists import BODY_LIMIT, LIST_LIMIT
 from devsynthd.upstream.reading import ANSWER_LIMIT
-from devsynthd.upstream.transport_errors import Patience, SizeLimit, too_large, upstream_errors
-from devsynthd.wire.errors import DevsynthError, ErrorCode
+from devsynthd.upstream.transport_errors import (
+    Patience,
+    SizeLimit,
+    check_size,
+    too_large,
+    upstream_errors,
+)
+from devsynthd.wire.errors import DevsynthError, ErrorCode, UpstreamError, UpstreamUnavailable
 
 ADDRESS = "http://models.example/v1"
 POOL = urllib3.HTTPConnectionPool("models.example")
@@ -64,6 +71,17 @@ def test_an_exception_becomes_an_error_with_the_address(
     assert caught.value.hint
 
 
+def test_a_machine_without_descriptors_is_not_taken_for_a_server_that_is_down() -> None:
+    full = ProtocolError("connection aborted", OSError(errno.EMFILE, "Too many open files"))
+    full.__cause__ = full.args[1]
+    patience = Patience("tea", 5, "Boil more.")
+    with pytest.raises(UpstreamUnavailable) as caught, upstream_errors(ADDRESS, lambda: patience):
+        raise requests.ConnectionError(full) from full
+
+    assert str(caught.value) == f"cannot reach {ADDRESS}: too many open files"
+    assert "LimitNOFILE=" in str(caught.value.hint)
+
+
 def test_other_exceptions_pass() -> None:
     with pytest.raises(KeyError), upstream_errors(ADDRESS, lambda: Patience("tea", 5, "x")):
         raise KeyError
@@ -82,3 +100,27 @@ def test_what_is_too_large_is_told_in_a_sentence(limit: SizeLimit, says: str, hi
     error = too_large(ADDRESS, limit)
 
     assert (str(error), error.hint) == (f"{ADDRESS} {says}", hint)
+
+
+FEW = SizeLimit(100, "in a test", "Send less.", max_values=10)
+
+
+@pytest.mark.parametrize("body", [b" " * 100, b"[1,2,3,4,5,6,7,8,9,10]", b'{"a":"' + b"x" * 90])
+def test_what_is_small_enough_passes(body: bytes) -> None:
+    check_size(ADDRESS, body, FEW)
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b" " * 101, "sent more than 0 MiB in a test"),
+        (b"[[],[],[],[],[],[]]", "sent more than 10 values in a test"),
+        (b"[{},{},{},{},{},{}]", "sent more than 10 values in a test"),
+        (b"[1,2,3,4,5,6,7,8,9,10,11]", "sent more than 10 values in a test"),
+    ],
+)
+def test_what_is_too_much_is_told_as_that(body: bytes, says: str) -> None:
+    with pytest.raises(UpstreamError) as caught:
+        check_size(ADDRESS, body, FEW)
+
+    assert (str(caught.value), caught.value.hint) == (f"{ADDRESS} {says}", "Send less.")

@@ -192,3 +192,57 @@ def test_errors_are_those_of_any_answer(
     status: int, value: object, kind: type[DevsynthError]
 ) -> None:
     assert type(_refused(value, status=status)) is kind
+
+
+MIB = 2**20
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        pytest.param(b'{"data":[1' + b",1" * 2 * MIB + b"]}", "got `int` - at `$[0]`", id="ones"),
+        pytest.param(
+            b'{"data":[{"embedding":[1' + b",1" * 2 * MIB + b"]}]}", "number 0 has", id="one"
+        ),
+        pytest.param(
+            b'{"data":[{"embedding":[]}' + b',{"embedding":[]}' * (MIB // 4) + b"]}",
+            "more than one",
+            id="entries",
+        ),
+        pytest.param(
+            b'{"data":[{"embedding":[1,[]' + b",[]" * MIB + b"]}]}", "number 0 has", id="lists"
+        ),
+    ],
+)
+def test_what_is_no_vector_takes_little_more_than_its_text(body: bytes, problem: str) -> None:
+    tracemalloc.start()
+    try:
+        error = _refused(body, 1)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert type(error) is UpstreamError
+    assert problem in str(error)
+    assert peak_bytes < 2 * len(body), f"{peak_bytes / len(body):.2f} times its size"
+
+
+@pytest.mark.parametrize("name", [b"usage", b"model", b"object"])
+def test_what_is_beside_the_vectors_is_not_read_if_it_is_long(name: bytes) -> None:
+    body = b'{"data":[{"embedding":[1]}],"%b":[[]%b]}' % (name, b",[]" * (MIB // 2))
+    tracemalloc.start()
+    try:
+        found = _read(body, 1)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert numbers(found) == [(1.0,)]
+    assert (found.model, found.usage) == (None, None)
+    assert peak_bytes < 2 * len(body)
+
+
+def test_the_longest_vector_is_taken() -> None:
+    row = [-0.01234567890123456e-10] * 65_536
+
+    assert len(numbers(_read({"data": [{"embedding": row}]}, 1))[0]) == 65_536
