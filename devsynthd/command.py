@@ -13,10 +13,11 @@ import click
 from devsynthd import __version__
 from devsynthd.daemon import Daemon
 from devsynthd.host.activation import Inherited, inherited_socket, turn_away
-from devsynthd.host.limits import keep_little_free_memory, raise_descriptor_limit
+from devsynthd.host.limits import keep_little_free_memory, keep_no_core, raise_descriptor_limit
 from devsynthd.host.logs import setup_logging
 from devsynthd.host.notify import Notifier
-from devsynthd.host.redaction import Redaction
+from devsynthd.host.processes import wait_without_threads
+from devsynthd.host.redaction import Redaction, passwords_of
 from devsynthd.plan import Plan, make_plan
 from devsynthd.self_check import SocketLost
 from devsynthd.settings.schema import BY_KEY, Settings
@@ -73,7 +74,8 @@ def _refuse(why: Exception, notifier: Notifier, inherited: Inherited | None) -> 
 
 def _run(plan: Plan, notifier: Notifier, inherited: Inherited | None) -> int:
     """Run the daemon to its end; return the exit status."""
-    settings, redaction = plan.prepared.loaded.settings, Redaction()
+    keep_no_core()
+    settings, redaction = plan.prepared.loaded.settings, Redaction(always=passwords_of(os.environ))
     redaction.learn(settings.llm_api_key)
     _set_up_logging(settings, redaction)
     for warning in plan.prepared.warnings:
@@ -109,6 +111,7 @@ def _set_up_logging(settings: Settings, redaction: Redaction) -> None:
 async def _until_signalled(plan: Plan, notifier: Notifier, redaction: Redaction) -> None:
     """Run the daemon; the first signal drains it, a second one ends it at once."""
     loop = asyncio.get_running_loop()
+    wait_without_threads(loop)
     daemon = Daemon(
         plan,
         set_up_logging=lambda settings: _set_up_logging(settings, redaction),

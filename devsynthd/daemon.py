@@ -25,6 +25,7 @@ from devsynthd.host.limits import resident_bytes
 from devsynthd.host.notify import Notifier
 from devsynthd.host.redaction import Redaction
 from devsynthd.host.spare_memory import SpareMemory
+from devsynthd.host.threads import Threads
 from devsynthd.plan import Plan
 from devsynthd.scheduling.turns import Turns
 from devsynthd.self_check import INTERVAL_S, PER_WATCHDOG, SelfCheck, SocketLost
@@ -49,17 +50,18 @@ from devsynthd.settings.configuration import Configuration, Prepared
 from devsynthd.settings.schema import Settings
 from devsynthd.settings.watcher import watch
 from devsynthd.transport.claim import Claim, ClaimRefused
-from devsynthd.transport.router import Router
+from devsynthd.transport.router import SILENCE_S, Router
 from devsynthd.upstream.engine import Engine
 from devsynthd.upstream.upstreams import Upstreams
 from devsynthd.wire.events import RequestsNews
-from devsynthd.wire.limits import MAX_MESSAGE_BYTES
+from devsynthd.wire.limits import MAX_BODY_BYTES, MAX_MESSAGE_BYTES
 
 logger = logging.getLogger(__name__)
 
 # Threads that parse lists and vectors hold the interpreter's lock for this long at most before the
 # event loop has its turn again; the default of 5 ms shows in answers that run beside embeddings.
 SWITCH_INTERVAL_S = 0.0005
+FILE_THREADS = 4
 CLEAN_UP_S = 15.0  # what the end may take besides the grace
 
 
@@ -89,19 +91,20 @@ class Daemon:
         self._changes: Changes  # made with the rooms, and not needed before
         self._reload = asyncio.Event()
         self._stopping = asyncio.Event()
-        self._grace_s = 0.0
+        self._grace_s, self._silence_s = 0.0, SILENCE_S
         self._draining: Reception | None = None
         self._fault: BaseException | None = None
 
-    def stop(self, grace_s: float | None = None) -> None:
+    def stop(self, grace_s: float | None = None, *, silence_s: float = SILENCE_S) -> None:
         """Drain and end (on the event loop); *grace_s* overrides the setting.
 
-        Said again, it can bring the end nearer.
+        Nothing must have come for *silence_s* before the socket is closed; without clients it may
+        be 0. Said again, it can bring the end nearer.
         """
         if grace_s is None:
             grace_s = self._configuration.settings.daemon_shutdown_grace
         if not self._stopping.is_set():
-            self._grace_s = grace_s
+            self._grace_s, self._silence_s = grace_s, silence_s
             self._stopping.set()
         elif self._draining is None:
             self._grace_s = min(self._grace_s, grace_s)
@@ -120,9 +123,11 @@ class Daemon:
             SocketLost: It was had, and is another's now.
         """
         sys.setswitchinterval(SWITCH_INTERVAL_S)
-        asyncio.get_running_loop().set_exception_handler(self._broken)
-        is_inherited = self._plan.listen_fd is not None
-        with Claim(self._plan.address.path, inherited=is_inherited) as claim:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._broken)
+        # Its first thread is started while there are some: a file can be read and written then.
+        loop.set_default_executor(Threads(FILE_THREADS, thread_name_prefix="files").started())
+        with Claim(self._plan.address.path, inherited=self._plan.listen_fd) as claim:
             async with asyncio.TaskGroup() as tasks:
                 await self._serve(claim, tasks)
         if self._fault is not None:
@@ -139,7 +144,7 @@ class Daemon:
         )
         stand_in = make_stand_in(prepared, engine)
         upstreams = Upstreams(make_upstream(settings, stand_in), stand_in, tasks)
-        cache = Cache(plan.cache_dir)
+        cache = Cache(plan.cache_dir, plan.disk)
         catalog = Catalog(
             origin_of(settings),
             wishes_of(settings, selected=None),
@@ -159,8 +164,13 @@ class Daemon:
             engine, upstreams, catalog, cache, poller, turns, self._set_up_logging
         )
         reception = self._reception(catalog, poller, upstreams, turns, tasks)
-        router = Router(reception, max_message_bytes=MAX_MESSAGE_BYTES, stall_s=plan.stall_s)
-        check = SelfCheck(router.dial, self._instance)
+        router = Router(
+            reception,
+            max_message_bytes=MAX_MESSAGE_BYTES,
+            max_body_bytes=MAX_BODY_BYTES,
+            stall_s=plan.stall_s,
+        )
+        check = SelfCheck(router, self._instance)
         background = [
             tasks.create_task(each)
             for each in (
@@ -174,8 +184,10 @@ class Daemon:
         ]
         try:
             try:
-                router.bind(plan.address.endpoint, fd=plan.listen_fd)
-                claim.bound()
+                router.serve(plan.address.endpoint, claim.listen())
+            except ClaimRefused as exc:
+                self._fault = exc
+                return
             except OSError as exc:
                 self._fault = ClaimRefused(f"cannot listen on {path}: {exc.strerror}")
                 return
@@ -186,7 +198,7 @@ class Daemon:
             self._notifier.stopping(self._grace_s + CLEAN_UP_S)
             self._draining = reception
             await reception.drain(self._grace_s, router.flushed)
-            await router.fall_silent()
+            await router.fall_silent(self._silence_s)
         finally:
             for task in background:
                 task.cancel()

@@ -8,6 +8,7 @@ from msgspec import Struct
 from devsynthd.assembly import make_upstream
 from devsynthd.host.activation import Inherited
 from devsynthd.host.address import Address, socket_address
+from devsynthd.host.disk import DISK, Disk
 from devsynthd.host.limits import check_descriptor_limit
 from devsynthd.host.paths import NOWHERE, absolute, cache_dir, config_path
 from devsynthd.settings.configuration import Prepared
@@ -32,10 +33,11 @@ class ConfigSource(Struct, frozen=True, kw_only=True):
     flags: Given
     environment: Given
     lacks: tuple[str, ...] = ()
+    disk: Disk = DISK
 
     def read(self) -> Given | None:
         """Return what the file says now; null if there is none."""
-        return given_by_file(self.path)
+        return given_by_file(self.path, self.disk)
 
     def prepare(self, file: Given | None) -> Prepared:
         """Return the settings that hold where the file says *file*, if the machine can do that.
@@ -74,7 +76,7 @@ class ConfigSource(Struct, frozen=True, kw_only=True):
         def approve_content(content: bytes) -> None:
             approve(given_by_toml(content, named(self.path)))
 
-        edit_file(self.path, edits, approve_content)
+        edit_file(self.path, edits, approve_content, disk=self.disk)
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -83,7 +85,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     *prepared* are the settings that it starts with, made from *file*, what the file said then.
     *listen_fd* is a socket that a service manager listens on already, at *address*. A client that
     has not read for *stall_s* seconds loses what it asked for.
-    Without a *cache_dir* no list is kept for the next start.
+    Without a *cache_dir* no list is kept for the next start. *disk* has that and the config file.
     """
 
     source: ConfigSource
@@ -93,6 +95,7 @@ class Plan(Struct, frozen=True, kw_only=True):
     listen_fd: int | None
     cache_dir: Path | None
     stall_s: float = STALL_S
+    disk: Disk = DISK
 
 
 def make_plan(
@@ -101,6 +104,7 @@ def make_plan(
     flags: Mapping[str, object],
     environ: Mapping[str, str],
     inherited: Inherited | None = None,
+    disk: Disk = DISK,
 ) -> Plan:
     """Return what to run.
 
@@ -110,6 +114,7 @@ def make_plan(
         flags: Further flags by the key of their setting; null: not given.
         environ: The daemon's environment.
         inherited: The socket that a service manager listens on for this run, if one does.
+        disk: Where the config file and the cache are.
 
     Raises:
         ConfigInvalid: A setting, a path, the socket's address or a limit of the system will not do.
@@ -122,6 +127,7 @@ def make_plan(
         flags=given_by_flags(flags),
         environment=given_by_environment(environ),
         lacks=tuple(each for each in (few_files, homeless, deaf) if each),
+        disk=disk,
     )
     file = source.read()
     return Plan(
@@ -131,6 +137,7 @@ def make_plan(
         address=address,
         listen_fd=listen_fd,
         cache_dir=cache,
+        disk=disk,
     )
 
 

@@ -2,11 +2,12 @@
 
 import fcntl
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+
+from devsynthd.host.disk import DISK, Disk
 
 MAX_ENTRIES = 1000
 """How many entries are kept, the newest ones."""
@@ -32,8 +33,8 @@ class History:
     Several programs may use it at once: each sees what the others entered before it started.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, disk: Disk = DISK) -> None:
+        self._path, self._disk = path, disk
 
     def entries(self) -> list[str]:
         """Return the entries; lines that are none are skipped.
@@ -64,21 +65,10 @@ class History:
             fcntl.flock(lock, fcntl.LOCK_EX)
             entries = self.entries()
             if entries[-1:] != [entry]:
-                self._replace([*entries, entry][-MAX_ENTRIES:])
+                kept = [*entries, entry][-MAX_ENTRIES:]
+                self._disk.replace(self._path, b"".join(map(_line, kept)), durable=False)
         finally:
             os.close(lock)
-
-    def _replace(self, entries: list[str]) -> None:
-        """Have *entries* in the file, whole or not at all."""
-        # It is made for its owner only, whatever the umask.
-        number, name = tempfile.mkstemp(dir=self._path.parent, prefix=".history-")
-        try:
-            with os.fdopen(number, "wb") as file:
-                file.writelines(map(_line, entries))
-            Path(name).replace(self._path)
-        except BaseException:
-            Path(name).unlink()
-            raise
 
 
 def _line(entry: str) -> bytes:

@@ -3,7 +3,6 @@
 import errno
 import os
 import shlex
-import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from itertools import count
@@ -14,6 +13,7 @@ from msgspec import Struct
 from devsynthctl.service.errors import EditedFile, ServiceError
 from devsynthctl.service.marks import State, difference, is_ours, judged
 from devsynthctl.service.reports import FileChange
+from devsynthd.host.disk import DISK
 from devsynthd.host.folders import folder_fault, told_of_fault
 
 _MODE = 0o644  # service managers read them; there is no secret in them
@@ -194,14 +194,12 @@ def _set_aside(path: Path) -> Path:
 
 def _write(path: Path, text: str, *, keeps: bool) -> Path | None:
     """Write the whole file, or none of it; if it *keeps* the old one, return where that is now."""
-    fd, name = tempfile.mkstemp(prefix=".devsynth-", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            file.write(text)
-        temporary.chmod(_MODE)
-        original = _set_aside(path) if keeps else None  # not before all is written
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    original = None
+
+    def make_way() -> bool:  # not before all is written
+        nonlocal original
+        original = _set_aside(path) if keeps else None
+        return True
+
+    DISK.replace(path, text.encode(), finish=lambda fd: os.fchmod(fd, _MODE), may=make_way)
     return original

@@ -2,16 +2,16 @@
 
 import hashlib
 import logging
-import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
-from devsynthd.catalog.cache_file import MAX_FILE_BYTES, PATTERN, READ_ERRORS, content
+from devsynthd.catalog.cache_file import MAX_FILE_BYTES, PATTERN, READ_ERRORS
 from devsynthd.catalog.catalog import Origin
+from devsynthd.host.disk import DISK, Disk
 from devsynthd.host.folders import make_private_folder
 from devsynthd.host.paths import NOWHERE
 from devsynthd.upstream.base import Listing
@@ -20,12 +20,15 @@ __all__ = ["MAX_FILE_BYTES", "READ_ERRORS", "Cache", "Cached"]
 
 logger = logging.getLogger(__name__)
 
+MAX_GENERATION = 2**52
+"""No daemon gets there. Those that follow on it are still numbers that every reader keeps exact."""
+
 
 class Cached(Struct, frozen=True, kw_only=True):
     """The content of a cache file. *listing* and *fetched_at* are null if there never was one."""
 
     origin: Origin
-    generation: int
+    generation: Annotated[int, Meta(ge=0, le=MAX_GENERATION)]
     fetched_at: float | None
     listing: Listing | None
 
@@ -36,8 +39,9 @@ class Cache:
     Without a *directory* nothing is kept.
     """
 
-    def __init__(self, directory: Path | None) -> None:
+    def __init__(self, directory: Path | None, disk: Disk = DISK) -> None:
         self._keeps, self._directory = directory is not None, directory or NOWHERE
+        self._disk = disk
 
     def path(self, origin: Origin) -> Path:
         """Return the file of *origin*, whether or not it exists."""
@@ -48,7 +52,7 @@ class Cache:
         """Return what was kept; none if there is nothing, or nothing that makes sense."""
         path = self.path(origin)
         try:
-            cached = _read(path)
+            cached = self._read(path)
         except FileNotFoundError:
             return None
         except READ_ERRORS as exc:
@@ -62,7 +66,7 @@ class Cache:
         with suppress(OSError):
             for path in self._directory.glob(PATTERN):
                 with suppress(*READ_ERRORS):
-                    highest = max(highest, _read(path).generation)
+                    highest = max(highest, self._read(path).generation)
         return highest
 
     def write(self, cached: Cached) -> None:
@@ -74,23 +78,17 @@ class Cache:
         if not self._keeps:
             return
         make_private_folder(self._directory)
-        fd, name = tempfile.mkstemp(prefix=".models-", dir=self._directory)
+        self._disk.replace(self.path(cached.origin), msgspec.json.encode(cached))
+
+    def _read(self, path: Path) -> Cached:
+        """Return the content of *path*.
+
+        Raises:
+            OSError, ValueError, RecursionError: It cannot be read, or makes no sense.
+        """
+        cached = msgspec.json.decode(self._disk.read(path, MAX_FILE_BYTES), type=Cached)
         try:
-            with os.fdopen(fd, "wb") as file:
-                os.fchmod(fd, 0o600)  # a umask may take away even what its owner needs
-                file.write(msgspec.json.encode(cached))
-                file.flush()
-                os.fsync(file.fileno())
-            Path(name).replace(self.path(cached.origin))
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-
-
-def _read(path: Path) -> Cached:
-    """Return the content of *path*.
-
-    Raises:
-        OSError, ValueError, RecursionError: It cannot be read, or makes no sense.
-    """
-    return msgspec.json.decode(content(path), type=Cached)
+            msgspec.msgpack.encode(cached)
+        except OverflowError as exc:
+            raise ValueError(f"it cannot be told to a client: {exc}") from exc
+        return cached

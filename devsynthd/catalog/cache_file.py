@@ -26,7 +26,7 @@ class _Kept(Struct, frozen=True):
     listing: _KeptListing | None
 
 
-def content(path: Path) -> bytes:
+def _content(path: Path) -> bytes:
     """Return what is in the file *path*.
 
     Raises:
@@ -45,7 +45,7 @@ def newest_models(directory: Path) -> tuple[Model, ...]:
     """
     try:
         newest = max(directory.glob(PATTERN), key=lambda path: path.stat().st_mtime, default=None)
-        kept = msgspec.json.decode(content(newest), type=_Kept) if newest else None
+        kept = msgspec.json.decode(_content(newest), type=_Kept) if newest else None
     except READ_ERRORS:
         return ()
     return kept.listing.models if kept and kept.listing else ()

@@ -1,6 +1,7 @@
 """What the operating system grants to this process, and what it uses."""
 
 import ctypes
+import errno
 import math
 import os
 import resource
@@ -21,6 +22,25 @@ MIN_DESCRIPTORS = 64
 FEW_DESCRIPTORS = 256
 """With fewer, what some busy scripts open could be too much."""
 
+SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.EAGAIN, errno.ENOMEM})
+"""What the system says when it has no file, process, thread or memory left to give."""
+
+SHORTAGE_HINT = (
+    "it may pass; else raise the daemon's limits of open files, processes and memory (`ulimit -a`, "
+    "or LimitNOFILE=, TasksMax= and MemoryMax= in its unit)"
+)
+
+
+def shortage(exc: BaseException) -> str | None:
+    """Return in words what the machine had too little of, if *exc* says that."""
+    if isinstance(exc, MemoryError):
+        return os.strerror(errno.ENOMEM)
+    if isinstance(exc, OSError) and exc.errno in SHORTAGES:
+        return exc.strerror or os.strerror(exc.errno or 0)
+    if isinstance(exc, ImportError) and not isinstance(exc, ModuleNotFoundError):
+        return "a part of the daemon cannot be loaded"  # one that is loaded when it is needed
+    return None
+
 
 def raise_descriptor_limit() -> tuple[int, int]:
     """Raise the soft limit of open files to the hard one; return it as it was and as it is.
@@ -38,6 +58,16 @@ def raise_descriptor_limit() -> tuple[int, int]:
     return before, resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
+def keep_no_core() -> None:
+    """Have no core written if this process, or a child of it, crashes.
+
+    It would hold prompts, answers and the API key. Whoever looks for a crash can raise the limit
+    again: `prlimit --core=unlimited --pid PID`.
+    """
+    hard = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (0, hard))
+
+
 def check_descriptor_limit() -> str | None:
     """Return a warning if few files may be open at a time, by the hard limit.
 
@@ -52,7 +82,7 @@ def check_descriptor_limit() -> str | None:
         )
     if _height(hard) < FEW_DESCRIPTORS:
         return (
-            f"only {hard} files may be open at a time: many clients at once could end the daemon; "
+            f"only {hard} files may be open at a time: many clients at once may have to wait; "
             f"raise the limit to {FEW_DESCRIPTORS} or more (`ulimit -Hn`, LimitNOFILE=)"
         )
     return None

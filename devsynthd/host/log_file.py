@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
+from devsynthd.host.disk import DISK, Disk
 from devsynthd.host.folders import make_private_folder
 from devsynthd.host.log_event import Event
 from devsynthd.host.paths import log_dir
@@ -44,10 +45,11 @@ class RotatingFile:
         *,
         max_bytes: int = MAX_BYTES,
         files: int = FILES,
+        disk: Disk = DISK,
     ) -> None:
         self.name = f"the log file {path}"
         self._path, self._show = path, show
-        self._max_bytes, self._files = max_bytes, files
+        self._max_bytes, self._files, self._disk = max_bytes, files, disk
         self._descriptor: int | None = None
 
     def write(self, event: Event) -> None:
@@ -62,10 +64,8 @@ class RotatingFile:
         if size and size + len(data) > self._max_bytes:
             self._rotate()
             descriptor, size = self._open(), 0
-        left = memoryview(data)
         try:
-            while left:
-                left = left[os.write(descriptor, left) :]
+            self._disk.write(descriptor, data)
         except OSError:
             with suppress(OSError):
                 os.ftruncate(descriptor, size)
@@ -83,21 +83,22 @@ class RotatingFile:
             self.close()
         if self._descriptor is None:
             make_private_folder(self._path.parent)
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-            self._descriptor = os.open(self._path, flags, 0o600)
+            # A link would have another file written to, and a pipe could hold up the daemon.
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK
+            self._descriptor = self._disk.open(self._path, flags)
             os.fchmod(self._descriptor, 0o600)  # it may be older than this rule, or the umask odd
         return self._descriptor
 
     def _is_there(self, descriptor: int) -> bool:
         with suppress(OSError):
-            return os.path.samestat(self._path.stat(), os.fstat(descriptor))
+            return os.path.samestat(self._path.lstat(), os.fstat(descriptor))
         return False
 
     def _rotate(self) -> None:
         self.close()
         for number in range(self._files - 1, 0, -1):
             with suppress(FileNotFoundError):
-                self._numbered(number - 1).replace(self._numbered(number))
+                self._disk.rename(self._numbered(number - 1), self._numbered(number))
 
     def _numbered(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}") if number else self._path

@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -32,6 +33,7 @@ class Notifier:
         if self._address.startswith("@"):  # an abstract socket
             self._address = f"\0{self._address[1:]}"
         self._clock = clock
+        self._to: socket.socket | None = None
         self._status = ""
         self._is_ready = self._is_stopping = self._is_deaf = False
         self._owed: dict[str, str] = {}  # by kind, since only the last word of each counts
@@ -85,12 +87,11 @@ class Notifier:
         self._owed.pop(kind, None)
         self._owed[kind] = state
         try:
-            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as to:
-                to.setblocking(False)  # noqa: FBT003 - its only argument
-                while self._owed:
-                    kind, state = next(iter(self._owed.items()))
-                    to.sendto(state.encode(), self._address)
-                    del self._owed[kind]
+            to = self._socket()
+            while self._owed:
+                kind, state = next(iter(self._owed.items()))
+                to.sendto(state.encode(), self._address)
+                del self._owed[kind]
         except BlockingIOError:
             pass
         except OSError as exc:
@@ -100,6 +101,14 @@ class Notifier:
             self._is_deaf = True
         else:
             self._is_deaf = False
+
+    def _socket(self) -> socket.socket:
+        """Return the socket to tell by: always the same, later there may be no descriptor left."""
+        if self._to is None:
+            self._to = to = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+            to.setblocking(False)  # noqa: FBT003 - its only argument
+            weakref.finalize(self, to.close)
+        return self._to
 
 
 def _watchdog_s(environ: Mapping[str, str]) -> float | None:

@@ -6,12 +6,20 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 
+from devsynthd.host.limits import SHORTAGE_HINT, shortage
 from devsynthd.service.answer import Answers, Work
 from devsynthd.service.call import Call, Client, Envelope, Frames, error_info
 from devsynthd.service.call_lines import log_begun, log_ended, log_refused
 from devsynthd.service.register import Register
 from devsynthd.service.status import Tally
-from devsynthd.wire.codec import Undecodable, decode_request, encoding_of, request_id
+from devsynthd.wire.codec import (
+    Encoding,
+    Undecodable,
+    decode_request,
+    encoding_of,
+    request_id,
+    too_large,
+)
 from devsynthd.wire.errors import (
     BadRequest,
     Cancelled,
@@ -62,6 +70,7 @@ class Reception:
         self._tasks, self._users, self._wall = tasks, users, wall
         self._connected = connected
         self._numbers = itertools.count(1)
+        self._strangers: set[int] = set()  # uids that it was logged of
         self._draining = False
         self._grace: asyncio.Timeout | None = None
 
@@ -81,16 +90,43 @@ class Reception:
             self._admit(client, frames)
             request = decode_request(body, encoding)
         except Undecodable as exc:
-            self._refuse(envelope, exc.reason, exc.request_id)
+            known_id = exc.request_id
+            if known_id is not None and self._register.find(client, known_id):
+                # Without the id: the running one must not look finished.
+                exc.reason.details["id"], known_id = known_id, None
+            self._refuse(envelope, exc.reason, known_id)
+        except DevsynthError as exc:
+            self._refuse(envelope, exc, None)
+        except MemoryError as exc:
+            self._refuse(envelope, _unforeseen(exc), None)
+        else:
+            self._begin(envelope, request, len(body))
+
+    def unread(self, client: Client, *, delimiter: bool) -> None:
+        """Say that there was no memory for a message."""
+        self._tally.requests += 1
+        envelope = Envelope(client, Encoding.MSGPACK, delimiter=delimiter)
+        self._refuse(envelope, _unforeseen(MemoryError()), None)
+
+    def too_large(self, client: Client, start: bytes, size_bytes: int, *, delimiter: bool) -> None:
+        """Refuse a message, which begins with *start*, for its *size_bytes*."""
+        self._tally.requests += 1
+        envelope = Envelope(client, encoding_of(start), delimiter=delimiter)
+        try:
+            self._check_user(client)
         except DevsynthError as exc:
             self._refuse(envelope, exc, None)
         else:
-            self._begin(envelope, request, len(body))
+            self._refuse(envelope, too_large(size_bytes), None)
 
     def writable(self, client: Client) -> None:
         """Go on with what waited for *client* to read."""
         for call in self._register.of(client):
             call.on_writable()
+
+    def is_waiting(self, client: Client) -> bool:
+        """Return whether *client* waits for an answer."""
+        return bool(self._register.of(client))
 
     def stalled(self, client: Client) -> None:
         """Stop working for *client*: it does not read."""
@@ -142,13 +178,19 @@ class Reception:
 
     # One request ---------------------------------------------------------------------------
 
-    def _admit(self, client: Client, frames: Frames) -> None:
+    def _check_user(self, client: Client) -> None:
         if client.uid is not None and client.uid not in self._users:
+            if client.uid not in self._strangers:  # one line, however often they come
+                self._strangers.add(client.uid)
+                logger.warning("uid %d was refused: it may not use this socket", client.uid)
             raise Forbidden(
                 f"uid {client.uid} may not use this socket",
                 hint="each user runs a daemon of their own; in the sandbox of a service, root is "
                 "not known as root: `runuser -u USER -- devsynthctl` is",
             )
+
+    def _admit(self, client: Client, frames: Frames) -> None:
+        self._check_user(client)
         if len(frames) != 1 and (len(frames) != 2 or frames[0]):  # noqa: PLR2004 - the delimiter
             raise BadRequest(
                 f"the message has {len(frames)} frames",
@@ -177,9 +219,9 @@ class Reception:
                 log_ended(call, outcome)
         except DevsynthError as exc:
             self._fail(call, exc)
-        except Exception:
+        except Exception as exc:
             logger.exception("a request failed", extra={"fields": call.fields})
-            self._fail(call, _bug())
+            self._fail(call, _unforeseen(exc))
 
     def _time_left_s(self, request: AnyRequest) -> float | None:
         """Return what is left of the request's time limit; it began when the client sent it."""
@@ -225,9 +267,9 @@ class Reception:
                 raise
         except DevsynthError as exc:
             self._fail(call, call.reason if call.is_ending else exc)
-        except Exception:
+        except Exception as exc:
             logger.exception("a request failed", extra={"fields": call.fields})
-            self._fail(call, _bug())
+            self._fail(call, _unforeseen(exc))
 
     def _settle(self, call: Call, work: Work) -> None:
         """Answer *call* if it was ended before its task had begun: then the task never runs."""
@@ -251,5 +293,8 @@ def _shutting_down() -> ShuttingDown:
     return ShuttingDown("the daemon is shutting down", hint="try again when it is back")
 
 
-def _bug() -> Internal:
+def _unforeseen(exc: Exception) -> Internal:
+    """Return what is told of *exc*: a bug, or that the machine has nothing left to give."""
+    if (why := shortage(exc)) is not None:
+        return Internal(f"the daemon's machine has too little left: {why}", hint=SHORTAGE_HINT)
     return Internal("a bug in the daemon", hint="its log has the details: please report them")

@@ -1,12 +1,15 @@
 """Answers that have to be JSON of a given shape."""
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec import Raw
 
+from devsynthd.host.limits import SHORTAGE_HINT
+from devsynthd.host.processes import start_process
 from devsynthd.service import structure_child
 from devsynthd.wire.errors import BadRequest, UpstreamError
 from devsynthd.wire.freeform import value_of
@@ -71,9 +74,10 @@ class Structure:
     async def _verdict(self, text: str) -> structure_child.Verdict:
         """Return what a process of its own finds, which is ended if that takes too long."""
         question = structure_child.Question(self._schema, Raw(text.encode()))
-        process = await asyncio.create_subprocess_exec(
-            *self._command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
-        )
+        try:
+            process = await start_process(self._command)
+        except OSError as exc:
+            raise _unchecked(f"no process can be started ({exc.strerror or exc})", text) from exc
         try:
             async with asyncio.timeout(self._check_s):
                 said, _ = await process.communicate(msgspec.json.encode(question))
@@ -87,6 +91,8 @@ class Structure:
             if process.returncode is None:
                 process.kill()
                 await process.wait()
+        if process.returncode == os.EX_OSERR or (process.returncode or 0) < 0:
+            raise _unchecked("the process that does it was ended, or had no memory", text)
         return msgspec.json.decode(said, type=structure_child.Verdict)
 
 
@@ -100,6 +106,14 @@ def _not_json(text: str, exc: Exception, *, was_cut_off: bool) -> UpstreamError:
     return _misfit(
         f"the answer cannot be read as JSON, which `schema` asks for: {exc}",
         "Small models and some servers do not keep to schemas: ask again, or take a larger model.",
+        text,
+    )
+
+
+def _unchecked(why: str, text: str) -> UpstreamError:
+    return _misfit(
+        f"the answer could not be held against `schema`: {why}",
+        f"The answer is in the error's details. {SHORTAGE_HINT}",
         text,
     )
 

@@ -7,7 +7,9 @@ nothing but the answer itself.
 It imports nothing of this project: it is run by its path, whatever the working directory.
 """
 
+import os
 import resource
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -79,11 +81,19 @@ def _refuse(uri: str) -> Any:  # noqa: ANN401 - the library's signature
 
 
 def main() -> None:
-    """Answer the question on stdin."""
+    """Answer the question on stdin. Exit status: ``os.EX_OSERR`` if there is no memory for that."""
     resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_S, MAX_CPU_S))
-    question = msgspec.json.decode(sys.stdin.buffer.read(), type=Question)
+    # Without a word, where the daemon was killed that asked.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     decode = msgspec.json.decode
-    found = verdict(decode(question.schema), decode(question.answer))
+    try:
+        question = decode(sys.stdin.buffer.read(), type=Question)
+    except msgspec.DecodeError:  # it was killed before all was said
+        sys.exit(os.EX_DATAERR)
+    try:
+        found = verdict(decode(question.schema), decode(question.answer))
+    except (MemoryError, ImportError):  # also of the library, if it is too large to be loaded
+        sys.exit(os.EX_OSERR)
     sys.stdout.buffer.write(msgspec.json.encode(found))
 
 

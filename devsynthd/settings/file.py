@@ -1,10 +1,10 @@
 """The config file at the edge: read from disk, or told why not."""
 
-import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from devsynthd.host.disk import DISK, Disk
 from devsynthd.settings.document import given_by_toml
 from devsynthd.settings.sources import (
     Given,
@@ -34,32 +34,25 @@ def load_settings(path: Path, environ: Mapping[str, str], flags: Mapping[str, ob
     )
 
 
-def given_by_file(path: Path) -> Given | None:
+def given_by_file(path: Path, disk: Disk = DISK) -> Given | None:
     """Return what the file *path* sets; null if there is none."""
     try:
-        data = read_file(path)
+        data = read_file(path, disk)
     except OSError as exc:
         return Given(errors=(f"{named(path)} cannot be read: {exc.strerror or exc}",))
     return None if data is None else given_by_toml(data, named(path))
 
 
-def read_file(path: Path) -> bytes | None:
+def read_file(path: Path, disk: Disk = DISK) -> bytes | None:
     """Return the content of *path*; null if there is nothing.
 
     Raises:
         OSError: It cannot be read, is no file, or is too big.
     """
     try:
-        with open(path, "rb", opener=_open_at_once) as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if not (stat.S_ISREG(mode) or stat.S_ISCHR(mode)):  # /dev/null is an empty file
-                raise OSError("it is a pipe, not a file")
-            data = file.read(MAX_FILE_BYTES + 1) or b""  # null: a device that has nothing yet
+        return disk.read(path, MAX_FILE_BYTES)
     except FileNotFoundError:
         return None
-    if len(data) > MAX_FILE_BYTES:
-        raise OSError(f"it is bigger than {MAX_FILE_BYTES} bytes")
-    return data
 
 
 def others_can_read(path: Path) -> bool:
@@ -68,8 +61,3 @@ def others_can_read(path: Path) -> bool:
         return bool(path.stat().st_mode & (stat.S_IRGRP | stat.S_IROTH))
     except OSError:
         return False
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    """Open *path* without waiting: a pipe that nobody writes to would stop the daemon's start."""
-    return os.open(path, flags | os.O_NONBLOCK)

@@ -6,12 +6,12 @@ import os
 import random
 import stat
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from devsynthd.host.disk import DISK, Disk
 from devsynthd.host.folders import make_private_folder
 from devsynthd.settings.edits import edited
 from devsynthd.settings.file import MAX_FILE_BYTES, SETTLE_S, read_file
@@ -59,6 +59,7 @@ def edit_file(
     *,
     lock_s: float = LOCK_S,
     settle_s: float = SETTLE_S,
+    disk: Disk = DISK,
 ) -> bytes:
     """Set and (null) unset *edits*, checked values by key, in the file; return what it holds now.
 
@@ -72,6 +73,7 @@ def edit_file(
         approve: May raise ConfigInvalid. Called again if somebody else changes the file meanwhile.
         lock_s: How long to wait for other writers, in seconds.
         settle_s: How long an empty file has to be filled: so editors begin to save.
+        disk: Where it is.
 
     Raises:
         ConfigInvalid: The file cannot be edited or written, or *approve* says no.
@@ -88,15 +90,20 @@ def edit_file(
         approve(new)
         return None if new == before else new
 
-    return _rewrite(path, decide, lock_s, settle_s) or b""
+    return _rewrite(path, decide, disk, lock_s, settle_s) or b""
 
 
 def replace_file(
-    path: Path, content: bytes, *, expected: bytes | None, lock_s: float = LOCK_S
+    path: Path,
+    content: bytes,
+    *,
+    expected: bytes | None,
+    lock_s: float = LOCK_S,
+    disk: Disk = DISK,
 ) -> None:
     """Have *content* in the file, if what it holds is still *expected*; null: there is no file.
 
-    Nothing is touched where it holds *content* already. *path* and *lock_s* as for ``edit_file``.
+    Nothing is touched where it holds *content* already. The rest as for ``edit_file``.
 
     Raises:
         ConfigInvalid: It holds something else by now, or it cannot be written.
@@ -112,29 +119,31 @@ def replace_file(
             )
         return content
 
-    _rewrite(path, decide, lock_s, SETTLE_S)
+    _rewrite(path, decide, disk, lock_s, SETTLE_S)
 
 
-def _rewrite(path: Path, decide: Decide, lock_s: float, settle_s: float) -> bytes | None:
+def _rewrite(
+    path: Path, decide: Decide, disk: Disk, lock_s: float, settle_s: float
+) -> bytes | None:
     """Have in the file what *decide* makes of its content, and return that."""
     with _reasons(path):
         target = Path(os.path.realpath(path))
         # The first time without the lock: what is refused leaves no trace, not even a new folder.
-        old = _read_settled(target, settle_s)
+        old = _read_settled(target, disk, settle_s)
         new = decide(old)
         if new is None:
             return old
         make_private_folder(target.parent)
         with _locked(target.parent, lock_s) as folder:
             for _ in range(MAX_TRIES):
-                now = _read_settled(target, settle_s)
+                now = _read_settled(target, disk, settle_s)
                 if now != old:
                     old, new = now, decide(now)
                 if new is None:
                     return old
-                if _replace(target, old, new):
+                if _replace(target, disk, old, new):
                     with suppress(OSError):  # the new file is in place, all the same
-                        os.fsync(folder)
+                        disk.sync(folder)
                     return new
         raise OSError(errno.EAGAIN, "somebody else keeps changing it")
 
@@ -151,19 +160,19 @@ def _reasons(path: Path) -> Iterator[None]:
         ) from exc
 
 
-def _read(target: Path) -> bytes | None:
+def _read(target: Path, disk: Disk) -> bytes | None:
     """Return what *target* holds, which must be a file if it is there at all: /dev/null is none."""
     if target.exists() and not target.is_file():
         raise OSError("it is not a regular file")
-    return read_file(target)
+    return read_file(target, disk)
 
 
-def _read_settled(target: Path, settle_s: float) -> bytes | None:
+def _read_settled(target: Path, disk: Disk, settle_s: float) -> bytes | None:
     """Return the same; an empty file has *settle_s* seconds to be filled."""
-    data = _read(target)
+    data = _read(target, disk)
     if data == b"":
         time.sleep(settle_s)
-        data = _read(target)
+        data = _read(target, disk)
     return data
 
 
@@ -200,7 +209,7 @@ def try_lock(fd: int) -> bool:
     return True
 
 
-def _replace(target: Path, old: bytes | None, new: bytes) -> bool:
+def _replace(target: Path, disk: Disk, old: bytes | None, new: bytes) -> bool:
     """Put *new* in the place of *target*; return false if that does not hold *old* any more."""
     if len(new) > MAX_FILE_BYTES:
         raise OSError(f"it would be bigger than {MAX_FILE_BYTES} bytes")
@@ -209,22 +218,12 @@ def _replace(target: Path, old: bytes | None, new: bytes) -> bool:
         raise OSError(errno.EROFS, "it is in a file system that is read-only here")
     if status and not os.access(target, os.W_OK):  # the rename would not mind
         raise OSError(errno.EACCES, "it is read-only for this user")
-    fd, name = tempfile.mkstemp(prefix=".devsynth-", dir=target.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(new)
-            file.flush()
-            os.fchmod(fd, 0o600)  # a umask may take away even what its owner needs
-            if status:
-                _keep_rights(fd, target, status)
-            os.fsync(fd)
-        if _read(target) != old:
-            return False
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return True
+
+    def finish(fd: int) -> None:
+        if status:
+            _keep_rights(fd, target, status)
+
+    return disk.replace(target, new, finish=finish, may=lambda: _read(target, disk) == old)
 
 
 def _keep_rights(fd: int, target: Path, status: os.stat_result) -> None:

@@ -4,14 +4,18 @@ The socket's monitor tells of connections by their descriptors, a message tells 
 routing id.
 """
 
+import os
+import socket
+import struct
 from collections.abc import Callable
+from contextlib import suppress
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from devsynthd.transport.peer import Peer, Send, parse_peer_address
 
 _READABLE = int(zmq.POLLIN)
+_EVENT = struct.Struct("=Hi")  # zmq_socket_monitor(3). pyzmq's own reader brings zmq.asyncio along
 
 
 class Peers:
@@ -23,6 +27,7 @@ class Peers:
         send: How messages to a peer leave.
         left: Called once for each peer whose connection has ended.
         counted: Told the number of peers, without the daemon's own, whenever it changes.
+        accepted: Called after each try to accept a connection.
     """
 
     def __init__(
@@ -33,15 +38,18 @@ class Peers:
         *,
         left: Callable[[Peer], None],
         counted: Callable[[int], None],
+        accepted: Callable[[], None],
     ) -> None:
         self._own_ids, self._send = own_ids, send
-        self._left, self._counted = left, counted
+        self._left, self._counted, self._accepted = left, counted, accepted
         self._by_id: dict[bytes, Peer] = {}
         self._by_fd: dict[int, Peer] = {}
         self._connected: set[int] = set()  # descriptors
         self._clients = 0
         self._socket = socket
-        self._monitor = socket.get_monitor_socket(zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED)
+        self._monitor = socket.get_monitor_socket(
+            zmq.EVENT_ACCEPTED | zmq.EVENT_ACCEPT_FAILED | zmq.EVENT_DISCONNECTED
+        )
 
     def fileno(self) -> int:
         """Return a descriptor that becomes readable when there is news."""
@@ -60,14 +68,16 @@ class Peers:
     def read_news(self) -> None:
         """Take in what the monitor tells."""
         while int(self._monitor.get(zmq.EVENTS)) & _READABLE:
-            event = recv_monitor_message(self._monitor)
-            fd = event["value"]
-            if event["event"] == zmq.EVENT_DISCONNECTED:
+            event, fd = _EVENT.unpack(self._monitor.recv())
+            self._monitor.recv()  # the endpoint
+            if event == zmq.EVENT_DISCONNECTED:
                 self._connected.discard(fd)
                 if peer := self._by_fd.get(fd):
                     self.forget(peer)
-            elif event["event"] == zmq.EVENT_ACCEPTED:
-                self._connected.add(fd)
+            else:
+                if event == zmq.EVENT_ACCEPTED:
+                    self._connected.add(fd)
+                self._accepted()
 
     def forget(self, peer: Peer) -> None:
         """Note that the connection of *peer* has ended."""
@@ -78,8 +88,24 @@ class Peers:
             self._left(peer)
             self._count(peer, -1)
 
+    @property
+    def connections(self) -> int:
+        """How many there are, whether or not they have said anything."""
+        return len(self._connected)
+
+    def hang_up(self, spared: Callable[[Peer], bool]) -> int:
+        """End all connections but the daemon's own and those *spared*; return how many."""
+        self.read_news()  # a descriptor may be another file's by now
+        ended = 0
+        for fd in self._connected:
+            peer = self._by_fd.get(fd)
+            if peer is None or not (peer.is_own or spared(peer)):
+                ended += _shut(fd)
+        return ended
+
     def close(self) -> None:
         """Stop listening to the monitor."""
+        self._connected.clear()
         self._socket.disable_monitor()
         self._monitor.close(linger=0)
 
@@ -115,3 +141,12 @@ class Peers:
         if not peer.is_own:
             self._clients += change
             self._counted(self._clients)
+
+
+def _shut(fd: int) -> bool:
+    """End the connection *fd*, which is libzmq's to close; return whether it was one."""
+    with suppress(OSError), socket.socket(fileno=os.dup(fd)) as connection:
+        if connection.family == socket.AF_UNIX:
+            connection.shutdown(socket.SHUT_RDWR)
+            return True
+    return False

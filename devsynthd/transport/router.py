@@ -4,13 +4,18 @@ import asyncio
 import logging
 import os
 import secrets
+import socket
 from collections.abc import Collection
 from typing import Protocol
 
 import zmq
 
+from devsynthd.host.limits import resident_bytes
+from devsynthd.transport.admission import Admission
 from devsynthd.transport.peer import Frames, Peer
 from devsynthd.transport.peers import Peers
+from devsynthd.transport.poller_entry import PollerEntry
+from devsynthd.transport.shedding import MAX_GROWTH_BYTES, Shedding
 
 logger = logging.getLogger(__name__)
 
@@ -26,6 +31,7 @@ MIN_RETRY_S, MAX_RETRY_S = 0.002, 0.05
 LONG_S, LONG_RETRY_S = 5.0, 1.0  # a reader may be suspended for hours: no reason to wake up often
 STALL_S = 30.0
 LINGER_MS = 1000
+START_BYTES = 64  # of a message that is too large: enough to see its encoding
 SILENCE_S, SILENCE_LIMIT_S = 0.05, 0.5
 # Plain numbers: operators of an enum's members take longer than what they are for.
 _NOW, _MORE_NOW = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
@@ -41,8 +47,20 @@ class Listener(Protocol):
     def received(self, peer: Peer, frames: Frames) -> None:
         """*peer* sent a message; *frames* are those behind its routing id."""
 
+    def unread(self, peer: Peer, *, delimiter: bool) -> None:
+        """*peer* sent a message that there is no memory for; before it came a *delimiter*, or none.
+
+        It is lost.
+        """
+
+    def too_large(self, peer: Peer, start: bytes, size_bytes: int, *, delimiter: bool) -> None:
+        """*peer* sent a frame of *size_bytes*, too many; its last one begins with *start*."""
+
     def writable(self, peer: Peer) -> None:
         """*peer* has read all that waited for it."""
+
+    def is_waiting(self, peer: Peer) -> bool:
+        """Return whether *peer* waits for an answer."""
 
     def stalled(self, peer: Peer) -> None:
         """*peer* has not read for too long, or lets too much pile up. Told again and again."""
@@ -52,12 +70,19 @@ class Listener(Protocol):
 
 
 class Router:
-    """Owns the socket, on the thread of the running event loop, from ``bind`` to ``close``."""
+    """Owns the socket, on the thread of the running event loop, from ``serve`` to ``close``."""
 
     def __init__(
-        self, listener: Listener, *, max_message_bytes: int, stall_s: float = STALL_S
+        self,
+        listener: Listener,
+        *,
+        max_message_bytes: int,
+        max_body_bytes: int,
+        max_growth_bytes: int = MAX_GROWTH_BYTES,
+        stall_s: float = STALL_S,
     ) -> None:
         self._listener, self._stall_s = listener, stall_s
+        self._max_body_bytes = max_body_bytes
         self._loop = asyncio.get_running_loop()
         self._heard = 0  # messages
         self._slow: set[Peer] = set()
@@ -73,42 +98,57 @@ class Router:
         self._endpoint = ""
         self._own_ids, self._dialled = b"\1" + secrets.token_bytes(8), 0
         self._context = zmq.Context()
-        self._socket = socket = self._context.socket(zmq.ROUTER)
-        socket.setsockopt(zmq.MAXMSGSIZE, max_message_bytes)
-        socket.setsockopt(zmq.ROUTER_MANDATORY, 1)  # a lost reply must be an error, not silence
-        socket.setsockopt(zmq.RCVHWM, RECEIVE_HIGH_WATER)
-        socket.setsockopt(zmq.SNDHWM, SEND_HIGH_WATER)
-        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
-        socket.setsockopt(zmq.LINGER, LINGER_MS)
+        self._socket = router = self._context.socket(zmq.ROUTER)
+        router.setsockopt(zmq.MAXMSGSIZE, max_message_bytes)
+        router.setsockopt(zmq.ROUTER_MANDATORY, 1)  # a lost reply must be an error, not silence
+        router.setsockopt(zmq.RCVHWM, RECEIVE_HIGH_WATER)
+        router.setsockopt(zmq.SNDHWM, SEND_HIGH_WATER)
+        router.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+        router.setsockopt(zmq.LINGER, LINGER_MS)
         # Without a ZAP domain libzmq aborts the process when bytes that are not ZMTP arrive
         # while the socket closes.
-        socket.setsockopt(zmq.ZAP_DOMAIN, b"devsynthd")
+        router.setsockopt(zmq.ZAP_DOMAIN, b"devsynthd")
+        self._admission: Admission | None = None
         self._peers = Peers(
-            socket, self._own_ids, self._send, left=self._left, counted=listener.connected
+            router,
+            self._own_ids,
+            self._send,
+            left=self._left,
+            counted=listener.connected,
+            accepted=self._accepted,
+        )
+        self._shedding = Shedding(
+            resident_bytes,
+            lambda: self._peers.connections,
+            self._hang_up,
+            max_growth_bytes=max_growth_bytes,
         )
 
-    def bind(self, endpoint: str, *, fd: int | None = None) -> None:
-        """Listen on *endpoint*, an ``ipc://`` address, for this user only.
+    def serve(self, endpoint: str, listener: socket.socket) -> None:
+        """Serve those who connect to *endpoint*, an ``ipc://`` address where *listener* listens.
 
-        *fd* is a socket that listens there already: it is taken over, and closed in the end, but
-        its file is left to whoever made it.
+        That is taken over, and closed in the end; its file is left to whoever made it.
 
         Raises:
             OSError: It cannot be done.
         """
-        if fd is not None:
-            self._socket.setsockopt(zmq.USE_FD, fd)
         self._endpoint = endpoint
-        previous = os.umask(0o177)
+        given = os.dup(listener.fileno())  # it is libzmq's from here on
+        self._socket.setsockopt(zmq.USE_FD, given)
         try:
             self._socket.bind(endpoint)
         except zmq.ZMQError as exc:
             raise OSError(exc.errno, exc.strerror) from exc
-        finally:
-            os.umask(previous)
+        self._admission = Admission(listener, PollerEntry.find(given))
         self._loop.add_reader(self._peers.fileno(), self._peers.read_news)
         self._loop.add_reader(self._socket.fileno(), self._drain)
+        self._peers.read_news()  # the descriptors tell changes only, from the first look on
         self._drain()
+
+    @property
+    def is_shut(self) -> bool:
+        """Whether nobody is let in for now: there are no descriptors left."""
+        return self._admission is not None and self._admission.is_shut
 
     def dial(self) -> zmq.Socket[bytes]:
         """Return a DEALER that is connected to where the router listens, as a client would be.
@@ -131,8 +171,8 @@ class Router:
         self._look_if_all_sent()
         await self._all_sent.wait()
 
-    async def fall_silent(self) -> None:
-        """Go on reading until nothing has come for a moment: who just spoke is to get an answer.
+    async def fall_silent(self, silence_s: float = SILENCE_S) -> None:
+        """Go on reading until nothing has come for *silence_s*: who just spoke is to get an answer.
 
         Unbinding first would keep newcomers out, and end the connections that there are.
         """
@@ -140,7 +180,7 @@ class Router:
         heard = -1
         while heard != self._heard and self._loop.time() < give_up_at:
             heard = self._heard
-            await asyncio.sleep(SILENCE_S)
+            await asyncio.sleep(silence_s)
 
     def close(self) -> None:
         """Close the socket; replies under way have a second to leave. Idempotent."""
@@ -152,6 +192,8 @@ class Router:
             if timer is not None:
                 timer.cancel()
         self._flush_slow()
+        if self._admission is not None:
+            self._admission.close()
         self._peers.close()
         self._socket.close()
         self._context.term()
@@ -191,12 +233,25 @@ class Router:
     def _receive(self, routing_id: bytes) -> None:
         """Hand on the message of which *routing_id* has just been read."""
         frame = self._socket.recv(_NOW, copy=False)
-        frames = [frame.bytes]
+        parts = [frame]
         while frame.more:
             frame = self._socket.recv(_NOW, copy=False)
-            frames.append(frame.bytes)
+            parts.append(frame)
         self._heard += 1
-        if peer := self._peers.sender(routing_id, frame):
+        peer = self._peers.sender(routing_id, frame)
+        if peer is None:
+            return
+        delimiter = len(parts) > 1 and not len(parts[0])
+        # To copy what is refused anyway would take as long as some hundred answers.
+        if (size := max(map(len, parts))) > self._max_body_bytes:
+            start = bytes(parts[-1].buffer[:START_BYTES])
+            self._listener.too_large(peer, start, size, delimiter=delimiter)
+            return
+        try:
+            frames = [part.bytes for part in parts]
+        except MemoryError:
+            self._listener.unread(peer, delimiter=delimiter)
+        else:
             self._listener.received(peer, frames)
 
     def _is_readable(self) -> bool:
@@ -205,6 +260,14 @@ class Router:
     def _drain_soon(self) -> None:
         if self._drain_due is None:
             self._drain_due = self._loop.call_soon(self._drain)
+
+    def _accepted(self) -> None:
+        self._shedding.watch()
+        if self._admission is not None:
+            self._admission.accepted()
+
+    def _hang_up(self, spares_waiting: bool) -> int:  # noqa: FBT001 - see Shedding
+        return self._peers.hang_up(lambda peer: spares_waiting and self._listener.is_waiting(peer))
 
     def _left(self, peer: Peer) -> None:
         self._no_longer_slow(peer)

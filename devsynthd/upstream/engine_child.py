@@ -10,6 +10,8 @@ from typing import cast
 
 import msgspec
 
+from devsynthd.host.limits import SHORTAGE_HINT
+from devsynthd.host.processes import start_process
 from devsynthd.upstream.engine_log import LogTail, describe_exit
 from devsynthd.upstream.engine_process import Listening, Order
 from devsynthd.upstream.weights import INSTALL_ENGINE, INSTALL_WEIGHTS
@@ -89,17 +91,15 @@ async def run_child(command: Sequence[str]) -> AsyncIterator[Child]:
         ModelLoadFailed: It cannot be started.
     """
     try:
-        process = await asyncio.create_subprocess_exec(
-            *command,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
+        process = await start_process(
+            command,
             stderr=asyncio.subprocess.PIPE,
             start_new_session=True,  # away from the terminal, whose Ctrl-C is for the daemon
         )
     except OSError as exc:
         raise ModelLoadFailed(
-            f"the embedded engine's process cannot be started: {exc}",
-            hint="Look at the limits of processes, open files and memory.",
+            f"the embedded engine's process cannot be started: {exc.strerror or exc}",
+            hint=SHORTAGE_HINT,
         ) from exc
     child = Child(process)
     try:

@@ -38,6 +38,9 @@ class Order(msgspec.Struct, frozen=True):
     threads: int
     api_key: str
 
+    def __repr__(self) -> str:  # without the key
+        return f"Order({self.model_path} as {self.alias})"
+
 
 class Listening(msgspec.Struct, frozen=True):
     """The model is loaded, and the HTTP server answers on *port* of 127.0.0.1."""

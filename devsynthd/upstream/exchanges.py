@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
+from devsynthd.host.limits import SHORTAGE_HINT
+from devsynthd.host.threads import Threads
 from devsynthd.upstream.line import Line
 from devsynthd.wire.errors import UpstreamUnavailable
 
@@ -23,7 +24,7 @@ class Exchanges:
     """
 
     def __init__(self, max_threads: int, *, name: str) -> None:
-        self._threads = ThreadPoolExecutor(max_threads, thread_name_prefix=name)
+        self._threads = Threads(max_threads, thread_name_prefix=name)
         self._under_way: dict[asyncio.Future[Any], Callable[[], None]] = {}
         self._closed = False
 
@@ -41,7 +42,7 @@ class Exchanges:
         for the result any more, *discard* is called with it, on the event loop.
 
         Raises:
-            UpstreamUnavailable: ``close`` was called before.
+            UpstreamUnavailable: ``close`` was called before, or the system grants no thread.
         """
         if self._closed:
             raise given_up()
@@ -61,7 +62,12 @@ class Exchanges:
             if not done.cancelled() and done.exception() is None:
                 discard(done.result())
 
-        job = self._threads.submit(talk)
+        try:
+            job = self._threads.submit(talk)
+        except OSError as exc:
+            raise UpstreamUnavailable(
+                f"the upstream cannot be asked: {exc.strerror}", hint=SHORTAGE_HINT
+            ) from exc
         done = asyncio.wrap_future(job)
         self._under_way[done] = line.hang_up
         done.add_done_callback(self._ended)

@@ -19,7 +19,7 @@ from msgspec import Struct
 from requests.utils import get_environ_proxies, select_proxy
 
 from devsynthd.upstream.base import Listing
-from devsynthd.upstream.connections import addresses, dial, is_loopback
+from devsynthd.upstream.connections import PROXY_URL, addresses, dial, is_loopback
 from devsynthd.upstream.failures import CHECK_BASE
 from devsynthd.upstream.http import Http, Timeouts
 from devsynthd.upstream.line import Line
@@ -100,11 +100,16 @@ class Dialled(Struct, frozen=True):
     reason: str = ""
 
 
+class ProxyUnusable(ConfigInvalid):
+    """The environment names a proxy by what is no URL."""
+
+
 class Probe:
     """Looks at the server *target*. One thread at a time.
 
     Raises:
         ConfigInvalid: Its URL or key cannot be used.
+        ProxyUnusable: The URL of the proxy before it cannot.
     """
 
     def __init__(self, target: Target) -> None:
@@ -117,9 +122,17 @@ class Probe:
             max_connections=1,
         )
         via = self.proxy
-        parts = urlsplit(via or target.base_url)
-        self.host = parts.hostname or ""
-        self.port = parts.port or (_PROXY_PORT if via else _DEFAULT_PORTS[parts.scheme])
+        try:
+            parts = urlsplit(via or target.base_url)
+            self.host = parts.hostname or ""
+            self.port = parts.port or (_PROXY_PORT if via else _DEFAULT_PORTS[parts.scheme])
+        except ValueError:
+            self.host = ""
+        if not self.host:
+            # Not from within the block above: what is raised there quotes a part of the URL.
+            raise ProxyUnusable(
+                f"the URL of the proxy that is to lead to {self._http.address} {PROXY_URL}"
+            )
 
     @property
     def address(self) -> str:
@@ -245,7 +258,7 @@ def nature(error: DevsynthError) -> Nature:
         ("auth", isinstance(error, UpstreamAuth)),
         ("silent", isinstance(error, UpstreamTimeout)),
         ("late", has(requests.ConnectTimeout)),
-        ("proxy", has(requests.exceptions.ProxyError)),
+        ("proxy", has(requests.exceptions.ProxyError, requests.exceptions.InvalidProxyURL)),
         ("untrusted", has(ssl.SSLCertVerificationError)),
         ("tls", has(ssl.SSLError)),
         ("closed", has(ConnectionResetError, BrokenPipeError, http.client.RemoteDisconnected)),

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from devsynthd.wire.errors import BadRequest, DevsynthError, UnsupportedVersion
+from devsynthd.wire.errors import BadRequest, DevsynthError, Internal, UnsupportedVersion
 from devsynthd.wire.freeform import SHAPES, check_size, json_text
 from devsynthd.wire.limits import (
     MAX_BODY_BYTES,
@@ -101,6 +101,12 @@ def encoding_of(body: bytes) -> Encoding:
     return Encoding.MSGPACK if is_map_in_msgpack or not _JSON_START.match(body) else Encoding.JSON
 
 
+def too_large(size_bytes: int) -> BadRequest:
+    """Return what is wrong with a request of *size_bytes*."""
+    size = f"the request has {size_bytes} bytes, the limit is {MAX_BODY_BYTES}"
+    return BadRequest(size, hint=_SEND_LESS)
+
+
 def decode_request(body: bytes, encoding: Encoding) -> AnyRequest:
     """Return the request in *body*.
 
@@ -108,14 +114,16 @@ def decode_request(body: bytes, encoding: Encoding) -> AnyRequest:
         Undecodable: It is no map, or an op, a field or a type is not in the protocol.
     """
     if len(body) > MAX_BODY_BYTES:
-        size = f"the request has {len(body)} bytes, the limit is {MAX_BODY_BYTES}"
-        raise Undecodable(BadRequest(size, hint=_SEND_LESS), None)
+        raise Undecodable(too_large(len(body)), None)
     if encoding is _JSON and len(body) > _MAX_UNCOUNTED_BYTES and (excess := _excess(body)):
-        raise Undecodable(BadRequest(f"the request has more than {excess}", hint=_SEND_LESS), None)
+        reason = BadRequest(f"the request has more than {excess}", hint=_SEND_LESS)
+        raise Undecodable(reason, _readable_id(body, encoding))
     try:
         request = _REQUESTS[encoding](body)
     except DECODE_ERRORS as exc:
         raise _explained(exc, body, encoding) from exc
+    except MemoryError as exc:
+        raise _unaffordable(body, encoding) from exc
     if request.v != PROTOCOL_VERSION:
         raise Undecodable(_unsupported(request.v), request_id(request))
     # Not isinstance: for a struct it costs as much as a fifth of the decoding.
@@ -194,8 +202,8 @@ def _explained(exc: Exception, body: bytes, encoding: Encoding) -> Undecodable:
     """Return what is wrong with *body*, and the id if it can be read."""
     try:
         header = _HEADERS[encoding](body)
-    except DECODE_ERRORS:
-        return Undecodable(_malformed(exc, body, encoding), None)
+    except DECODE_ERRORS as fault:  # which quotes nothing of the body, as *exc* may
+        return Undecodable(_malformed(fault, body, encoding), None)
     read = _reader(encoding)
     known_id = _known_id(scalar(header.id, read))
     version = PROTOCOL_VERSION if header.v is ABSENT else scalar(header.v, read)
@@ -205,6 +213,24 @@ def _explained(exc: Exception, body: bytes, encoding: Encoding) -> Undecodable:
     if isinstance(op, str) and (said := _not_utf8(exc, body, encoding)):
         return Undecodable(BadRequest(f"`{op[:32]}`: {said}"), known_id)
     return Undecodable(misfit(exc, op, body, read), known_id)
+
+
+def _unaffordable(body: bytes, encoding: Encoding) -> Undecodable:
+    """Return that there is no memory for *body*, and the id if there is enough for that."""
+    said = Internal(
+        f"no memory is left for a request of {len(body)} bytes",
+        hint="send less, or give the daemon more memory",
+    )
+    return Undecodable(said, _readable_id(body, encoding))
+
+
+def _readable_id(body: bytes, encoding: Encoding) -> RequestId | None:
+    """Return the id of the request in *body*, if it can be read, whatever the rest."""
+    try:
+        header = _HEADERS[encoding](body)
+        return _known_id(scalar(header.id, _reader(encoding)))
+    except (*DECODE_ERRORS, MemoryError):
+        return None
 
 
 def _known_id(given_id: object) -> RequestId | None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from devsynthctl import Client
+from devsynthd.host.service_names import LAUNCHD_LABEL
 from devsynthd.wire.errors import ConfigInvalid
 from tests.process.conftest import asks
 from tests.process.surroundings import full_disk, read_only_disk, seen_by, with_mounts
@@ -115,6 +116,35 @@ def test_without_a_daemon_it_is_told_in_the_same_words(short_dir: Path) -> None:
     assert "No space left on device" in done.stderr
     assert "make room" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+# The log's own file ----------------------------------------------------------------------------
+
+
+def test_a_log_file_without_room_leaves_its_lines_to_standard_error(
+    short_dir: Path, upstream: UpstreamServer
+) -> None:
+    """As under launchd, where it has a file of its own."""
+    disk = short_dir / "state"
+    environ = {
+        **asks(upstream),
+        "XPC_SERVICE_NAME": LAUNCHD_LABEL,
+        "XDG_STATE_HOME": str(disk),
+    }
+    within = with_mounts(full_disk(disk))
+    with daemon_process(short_dir, environ=environ, within=within) as daemon:
+        daemon.wait_logged("is reachable")
+        said = daemon.log()
+        assert said.count("(No space left on device): logging to standard error") == 1
+        assert "listening on" in said
+
+        seen = seen_by(daemon.process.pid, disk)
+        (seen / "ballast").unlink()
+        assert daemon.ctl("reload").returncode == 0
+        (file,) = seen.rglob("devsynthd.log")
+        kept = [json.loads(line)["message"] for line in file.read_text().splitlines()]
+        assert "reload done" in kept
+        assert "reload done" not in daemon.log()
 
 
 # The cache -------------------------------------------------------------------------------------

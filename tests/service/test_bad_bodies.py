@@ -259,6 +259,25 @@ def test_duplicate_id_leaves_the_running_one_alone(
     assert result(dealer.ask(op="generate", id="twice", prompt="again"))["text"] == "Hello world"
 
 
+@pytest.mark.parametrize("fields", [{"op": "pong"}, {"op": "generate", "prompt": 7}])
+def test_a_bad_request_with_the_id_of_a_running_one_leaves_that_alone(
+    dealer: Dealer, upstream: UpstreamServer, fields: AnyDict
+) -> None:
+    upstream.script.append(silence())
+    dealer.send(op="generate", id="twice", prompt="first")
+    upstream.wait_generation()
+
+    reply = dealer.ask(id="twice", **fields)
+
+    assert reply["id"] is None
+    assert error(reply)["code"] == "bad_request"
+    assert error(reply)["details"]["id"] == "twice"
+    dealer.send(op="cancel", id="end", target="twice")
+    last, outcome = until_answered(dealer, "twice", "end")
+    assert error(last)["code"] == "cancelled"
+    assert result(outcome) == {"cancelled": True}
+
+
 def test_same_id_of_two_clients_is_no_duplicate(
     daemon: RunningDaemon, upstream: UpstreamServer
 ) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import functools
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from msgspec.structs import replace
 from devsynthctl import Client
 from devsynthd.daemon import Daemon
 from devsynthd.host.address import socket_address
+from devsynthd.host.disk import DISK, Disk
 from devsynthd.plan import make_plan
 from devsynthd.transport.router import STALL_S
 from tests.support.lines import Lines
@@ -35,11 +37,17 @@ class Dealer:
     """A client by hand: sends any bytes, reads replies as plain values."""
 
     def __init__(
-        self, endpoint: str, *, socket_type: int = zmq.DEALER, receive_high_water: int = 1000
+        self,
+        endpoint: str,
+        *,
+        socket_type: int = zmq.DEALER,
+        receive_high_water: int = 1000,
+        reconnect_ms: int = 100,
     ) -> None:
         self._context = zmq.Context()
         self.socket = self._context.socket(socket_type)
         self.socket.setsockopt(zmq.RCVHWM, receive_high_water)
+        self.socket.setsockopt(zmq.RECONNECT_IVL, reconnect_ms)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.RCVTIMEO, ANSWER_MS)
         self.socket.connect(endpoint)
@@ -109,13 +117,14 @@ def start_daemon(
     stall_s: float = STALL_S,
     flags: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
+    disk: Disk = DISK,
     **settings: Any,  # noqa: ANN401 - any setting
 ) -> Iterator[RunningDaemon]:
     """Run a daemon for *upstream* in a thread until the end of the block.
 
     *folder* holds its socket, cache and config file. *settings* are written there; the provider is
     ``openai`` and the grace 1 s if they do not say otherwise. *config* is another file, which is
-    left as it is. *environ* and *flags* (by key) win over the file.
+    left as it is. *environ* and *flags* (by key) win over the file. *disk* has it and the cache.
     """
     url = upstream if isinstance(upstream, str) else upstream.url
     if config is None:
@@ -123,7 +132,7 @@ def start_daemon(
         config = folder / "config.toml"
         config.write_text(toml_of({**given, **settings}), encoding="utf-8")
     plan = replace(
-        make_plan(str(config), str(folder / "s.sock"), flags or {}, environ or {}),
+        make_plan(str(config), str(folder / "s.sock"), flags or {}, environ or {}, disk=disk),
         cache_dir=folder / "cache",
         stall_s=stall_s,
     )
@@ -131,6 +140,7 @@ def start_daemon(
     ready = threading.Event()
     faults: list[BaseException] = []
     daemon = Daemon(plan, ready.set)
+    stop = functools.partial(daemon.stop, silence_s=0.0)  # the clients are closed by then
     loop = asyncio.new_event_loop()
 
     def run() -> None:
@@ -151,7 +161,7 @@ def start_daemon(
     finally:
         running.close()
         with contextlib.suppress(RuntimeError):  # it has ended by itself
-            loop.call_soon_threadsafe(daemon.stop)
+            loop.call_soon_threadsafe(stop)
         running.wait_ended()
         if faults:
             raise faults[0]
@@ -236,7 +246,7 @@ class DaemonProcess:
 
     def wait_ready(self) -> None:
         """Wait until it answers."""
-        with contextlib.closing(Dealer(self.endpoint)) as dealer:
+        with contextlib.closing(Dealer(self.endpoint, reconnect_ms=5)) as dealer:
             try:
                 dealer.ask(op="ping", id="ready")
             except zmq.Again:
@@ -245,6 +255,10 @@ class DaemonProcess:
     def log(self) -> str:
         """Return what it has logged so far, all of it if it has ended."""
         return self._log.text() if self.process.poll() is None else self._log.wait_end()
+
+    def log_lines(self, number: int) -> list[str]:
+        """Return the lines of its log so far, from that *number* (from 0) on."""
+        return self._log.since(number)
 
     def wait_logged(self, part: str) -> str:
         """Return the first line of its log with *part* in it, once it is there."""

@@ -22,6 +22,11 @@ class Lines:
         with self._news:
             return "".join(self._lines)
 
+    def since(self, number: int) -> list[str]:
+        """Return the lines that have come, from that *number* (from 0) on."""
+        with self._news:
+            return self._lines[number:]
+
     def wait_for(self, part: str) -> str:
         """Return the first line with *part* in it, once it has come."""
         with self._news:

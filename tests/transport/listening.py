@@ -10,8 +10,10 @@ from pathlib import Path
 import zmq
 import zmq.asyncio
 
+from devsynthd.transport.claim import Claim
 from devsynthd.transport.peer import Frames, Peer
 from devsynthd.transport.router import STALL_S, Router
+from devsynthd.transport.shedding import MAX_GROWTH_BYTES
 
 MAX_MESSAGE_BYTES = 4 * 2**20
 
@@ -29,9 +31,11 @@ class Recorder:
 
     def __init__(self) -> None:
         self.messages: asyncio.Queue[tuple[Peer, Frames]] = asyncio.Queue()
+        self.refusals: asyncio.Queue[tuple[Peer, bytes, int, bool]] = asyncio.Queue()
         self.departures: asyncio.Queue[Peer] = asyncio.Queue()
         self.stalls: asyncio.Queue[Peer] = asyncio.Queue()
         self.recoveries: asyncio.Queue[Peer] = asyncio.Queue()
+        self.waiting: set[Peer] = set()
         self.clients: list[int] = []  # each number that was told
 
     def connected(self, clients: int) -> None:
@@ -40,8 +44,17 @@ class Recorder:
     def received(self, peer: Peer, frames: Frames) -> None:
         self.messages.put_nowait((peer, frames))
 
+    def too_large(self, peer: Peer, start: bytes, size_bytes: int, *, delimiter: bool) -> None:
+        self.refusals.put_nowait((peer, start, size_bytes, delimiter))
+
+    def is_waiting(self, peer: Peer) -> bool:
+        return peer in self.waiting
+
     def writable(self, peer: Peer) -> None:
         self.recoveries.put_nowait(peer)
+
+    def unread(self, peer: Peer, *, delimiter: bool) -> None:
+        pass
 
     def stalled(self, peer: Peer) -> None:
         self.stalls.put_nowait(peer)
@@ -51,24 +64,38 @@ class Recorder:
 
 
 @contextlib.asynccontextmanager
-async def listening(path: Path, *, stall_s: float = STALL_S) -> AsyncIterator[Recorder]:
+async def listening(
+    path: Path, *, stall_s: float = STALL_S, claim: Claim | None = None
+) -> AsyncIterator[Recorder]:
     """Run a router on *path* until the end of the block."""
     recorder = Recorder()
-    with routing(recorder, path, stall_s=stall_s):
+    with routing(recorder, path, stall_s=stall_s, claim=claim):
         yield recorder
 
 
 @contextlib.contextmanager
 def routing(
-    recorder: Recorder, path: Path, *, stall_s: float = STALL_S, fd: int | None = None
+    recorder: Recorder,
+    path: Path,
+    *,
+    stall_s: float = STALL_S,
+    max_body_bytes: int = MAX_MESSAGE_BYTES,
+    max_growth_bytes: int = MAX_GROWTH_BYTES,
+    claim: Claim | None = None,
 ) -> Iterator[Router]:
-    """Run a router on *path*, or on *fd* which listens there, until the end of the block."""
-    router = Router(recorder, max_message_bytes=MAX_MESSAGE_BYTES, stall_s=stall_s)
-    try:
-        router.bind(f"ipc://{path}", fd=fd)
+    """Run a router on *path*, which is claimed or has the *claim*, until the end of the block."""
+    router = Router(
+        recorder,
+        max_message_bytes=MAX_MESSAGE_BYTES,
+        max_body_bytes=max_body_bytes,
+        max_growth_bytes=max_growth_bytes,
+        stall_s=stall_s,
+    )
+    with contextlib.ExitStack() as exits:
+        held = claim or exits.enter_context(Claim(path))
+        exits.callback(router.close)
+        router.serve(f"ipc://{path}", held.listen())
         yield router
-    finally:
-        router.close()
 
 
 @contextlib.contextmanager

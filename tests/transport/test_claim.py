@@ -88,8 +88,8 @@ def refusal(path: Path) -> str:
 @pytest.mark.parametrize("mask", [0, 0o022, 0o077], ids=oct)
 def test_directory_socket_and_lock_are_for_this_user_only(path: Path, mask: int) -> None:
     async def modes() -> tuple[int, int, int]:
-        with Claim(path):
-            async with listening(path):
+        with Claim(path) as claim:
+            async with listening(path, claim=claim):
                 return mode(path.parent), mode(path), mode(path.with_name("s.lock"))
 
     with umask(mask):
@@ -113,8 +113,8 @@ def test_each_of_the_two_modes_keeps_another_user_out(
             path.chmod(0o666)
 
     async def scenario() -> None:
-        with Claim(path):
-            async with listening(path):
+        with Claim(path) as claim:
+            async with listening(path, claim=claim):
                 open_up()
                 with pytest.raises(PermissionError):
                     await asyncio.to_thread(run_as_second_user, connect, path)
@@ -201,8 +201,7 @@ def test_the_lock_file_stays_and_the_socket_goes(path: Path) -> None:
 
     async def scenario() -> None:
         with Claim(path) as claim:
-            async with listening(path):
-                claim.bound()
+            async with listening(path, claim=claim):
                 assert is_socket(path)
 
     asyncio.run(scenario())
@@ -221,6 +220,28 @@ def test_a_lock_that_leads_elsewhere_is_refused(path: Path) -> None:
 
     assert f"cannot open the lock {path}.lock" in refusal(path)
     assert precious.read_text() == "data"
+
+
+@pytest.mark.parametrize("kind", ["second name", "pipe", "file of another"])
+def test_a_lock_that_is_another_file_is_refused(path: Path, kind: str) -> None:
+    path.parent.mkdir(mode=0o700)
+    precious, lock = path.with_name("precious"), path.with_name("s.lock")
+    precious.write_text("data")
+    match kind:
+        case "second name":
+            lock.hardlink_to(precious)
+        case "pipe":
+            os.mkfifo(lock)
+        case _:
+            need_root()
+            precious.rename(lock)
+            os.chown(lock, second_user().pw_uid, -1)
+
+    assert f"the lock {lock} is another file" in refusal(path)
+    if kind == "file of another":
+        assert lock.read_text() == "data"
+    else:
+        assert precious.read_text() == "data"
 
 
 # What is on the path already -------------------------------------------------------------------
@@ -290,8 +311,7 @@ def test_a_socket_that_somebody_else_put_there_meanwhile_stays(path: Path) -> No
 
     async def scenario() -> None:
         with Claim(path) as claim, socket.socket(socket.AF_UNIX) as other:
-            async with listening(path):
-                claim.bound()
+            async with listening(path, claim=claim):
                 replace(other)
 
     asyncio.run(scenario())
@@ -300,9 +320,7 @@ def test_a_socket_that_somebody_else_put_there_meanwhile_stays(path: Path) -> No
 
 def test_the_lock_goes_after_the_socket_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     claim = Claim(path)
-    with socket.socket(socket.AF_UNIX) as ours:
-        ours.bind(str(path))
-        claim.bound()
+    with claim.listen():
         there_when_unlocked = []
         close = os.close
 
@@ -312,4 +330,4 @@ def test_the_lock_goes_after_the_socket_file(path: Path, monkeypatch: pytest.Mon
 
         monkeypatch.setattr(os, "close", closing)
         claim.release()
-    assert there_when_unlocked == [False]
+    assert there_when_unlocked == [False, False]  # the lock, then the directory

@@ -26,7 +26,8 @@ def test_who_connected_before_it_began_is_served(short_dir: Path, listener: sock
         with client(path) as early:
             await early.send(b"hello")
             recorder = Recorder()
-            with routing(recorder, path, fd=os.dup(listener.fileno())):
+            claim = Claim(path, inherited=os.dup(listener.fileno()))
+            with claim, routing(recorder, path, claim=claim):
                 peer, frames = await recorder.messages.get()
                 peer.send([b"at last"])
                 assert frames == [b"hello"]
@@ -42,11 +43,10 @@ def test_the_next_router_on_it_serves_on(short_dir: Path, listener: socket.socke
         for _ in range(3):
             recorder = Recorder()
             with (
-                Claim(path, inherited=True) as claim,
-                routing(recorder, path, fd=os.dup(listener.fileno())),
+                Claim(path, inherited=os.dup(listener.fileno())) as claim,
+                routing(recorder, path, claim=claim),
                 client(path) as dealer,
             ):
-                claim.bound()
                 await greeting(recorder, dealer)
 
     asyncio.run(scenario())

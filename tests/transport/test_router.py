@@ -120,10 +120,13 @@ def test_a_reused_descriptor_belongs_to_the_newcomer(short_dir: Path) -> None:
     asyncio.run(scenario())
 
 
-def leave_a_message(path: Path) -> None:
-    """Connect, send, and be gone when this returns."""
+async def leave_a_message(path: Path) -> None:
+    """Connect; then send and be gone, with the loop blocked meanwhile."""
     with zmq.Context() as context, context.socket(zmq.DEALER) as socket:
-        socket.connect(f"ipc://{path}")
+        with socket.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED) as made:
+            socket.connect(f"ipc://{path}")
+            await asyncio.to_thread(made.recv_multipart)  # only a running loop lets anybody in
+            socket.disable_monitor()
         socket.send(b"from one who left")
 
 
@@ -134,7 +137,7 @@ def test_what_a_client_left_behind_is_not_taken_for_its_successors(short_dir: Pa
     async def scenario() -> None:
         async with listening(path) as recorder:
             for _ in range(30):
-                leave_a_message(path)  # and the loop, blocked, notices none of it
+                await leave_a_message(path)  # and the loop has noticed nothing of it
                 with client(path) as socket:
                     await socket.send(b"here")
                     late = await answered(recorder)
@@ -196,6 +199,23 @@ def test_an_identity_cannot_be_stolen(short_dir: Path) -> None:
                 assert await recorder.departures.get() is passer_by
                 assert await greeting(recorder, socket) is peer
             assert await recorder.departures.get() is peer
+
+    asyncio.run(scenario())
+
+
+def test_of_a_body_that_is_too_large_only_the_start_is_handed_on(short_dir: Path) -> None:
+    path = short_dir / "s"
+
+    async def scenario() -> None:
+        recorder = Recorder()
+        with routing(recorder, path, max_body_bytes=1000), client(path) as socket:
+            peer = await greeting(recorder, socket)
+            for frames in ([b"{" * 1001], [b"", b"{" * 1001], [b"x" * 1001, b"{" * 100]):
+                await socket.send_multipart(frames)
+                told = await recorder.refusals.get()
+                assert told == (peer, b"{" * 64, 1001, frames[0] == b"")
+            await socket.send(b"{" * 1000)
+            assert await recorder.messages.get() == (peer, [b"{" * 1000])
 
     asyncio.run(scenario())
 

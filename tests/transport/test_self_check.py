@@ -40,7 +40,7 @@ class Answering(Recorder):
 
 
 def checking(router: Router, *, answer_s: float = 5.0) -> SelfCheck:
-    return SelfCheck(router.dial, "me", answer_s=answer_s)
+    return SelfCheck(router, "me", answer_s=answer_s)
 
 
 def test_its_own_answer_will_do(short_dir: Path) -> None:
@@ -82,10 +82,39 @@ def test_it_asks_again_before_it_gives_up(short_dir: Path) -> None:
         recorder = Answering(None)
         with routing(recorder, short_dir / "s") as router:
             with pytest.raises(SocketLost, match="did not answer 3 times"):
-                await checking(router, answer_s=0.05).once()
+                await checking(router, answer_s=0.25).once()
             assert recorder.messages.qsize() == 3
 
     asyncio.run(scenario())
+
+
+class Full:
+    """Lets nobody in, from the time on that it was asked *after* times; before, nobody answers."""
+
+    def __init__(self, after: int, context: zmq.Context[zmq.Socket[bytes]]) -> None:
+        self._left, self._context = after, context
+        self.dialled = 0
+
+    @property
+    def is_shut(self) -> bool:
+        self._left -= 1
+        return self._left < 0
+
+    def dial(self) -> zmq.Socket[bytes]:
+        self.dialled += 1
+        dealer = self._context.socket(zmq.DEALER)
+        dealer.linger = 0
+        dealer.connect("inproc://nobody")
+        return dealer
+
+
+@pytest.mark.parametrize("after", [0, 1, 3])
+def test_while_nobody_is_let_in_silence_is_no_fault(after: int) -> None:
+    """Descriptors have run out: its own question would have to wait as everybody's does."""
+    with zmq.Context() as context:
+        full = Full(after, context)
+        asyncio.run(SelfCheck(full, "me", answer_s=0.01).once())
+        assert full.dialled == after
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import logging
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from devsynthd.catalog.cache import MAX_FILE_BYTES, Cache, Cached
@@ -65,7 +66,16 @@ def test_the_highest_generation_of_all_files_is_known(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"\xff\xfe", b'{"origin": 1}', b"[" * 100_000, b"\0" * (MAX_FILE_BYTES + 1)],
+    [
+        *(b"", b"{", b"[]", b"\xff\xfe", b'{"origin": 1}', b"[" * 100_000),
+        b"\0" * (MAX_FILE_BYTES + 1),
+        msgspec.json.encode(cached(generation=-1)),
+        # The next one would not be exact in every reader, or have no form in MessagePack at all.
+        msgspec.json.encode(cached(generation=2**53)),
+        msgspec.json.encode(cached(generation=7)).replace(b":7,", b":%d," % 2**64),
+        msgspec.json.encode(cached()).replace(b":4096}", b":%d}" % 2**64),
+    ],
+    ids=lambda content: repr(content[:20]),
 )
 def test_a_corrupt_file_is_ignored_with_a_warning(
     tmp_path: Path, content: bytes, caplog: pytest.LogCaptureFixture

@@ -1,10 +1,11 @@
+import errno
 import platform
 import subprocess
 import sys
 
 import pytest
 
-from devsynthd.host.limits import resident_bytes
+from devsynthd.host.limits import resident_bytes, shortage
 
 RAISE = """
 import resource
@@ -74,3 +75,19 @@ def test_memory_is_given_back_where_the_c_library_can() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.strip() == str(platform.libc_ver()[0] == "glibc")
+
+
+@pytest.mark.parametrize(
+    ("exc", "told"),
+    [
+        (OSError(errno.EMFILE, "Too many open files"), "Too many open files"),
+        (BlockingIOError(errno.EAGAIN, "no thread can be started"), "no thread can be started"),
+        (MemoryError(), "Cannot allocate memory"),
+        (ImportError("failed to map segment"), "a part of the daemon cannot be loaded"),
+        (ModuleNotFoundError("No module named 'x'"), None),
+        (OSError(errno.EIO, "Input/output error"), None),
+        (ValueError("a bug"), None),
+    ],
+)
+def test_a_machine_without_is_told_from_a_bug(exc: Exception, told: str | None) -> None:
+    assert shortage(exc) == told

@@ -90,6 +90,33 @@ def test_one_that_is_removed_is_begun_anew(file: RotatingFile, path: Path) -> No
     assert contents(path) == {"d.log": "two\n"}
 
 
+@pytest.mark.parametrize("is_late", [False, True])
+def test_a_link_in_its_place_is_not_followed(
+    file: RotatingFile, path: Path, tmp_path: Path, *, is_late: bool
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("data")
+    precious.chmod(0o644)
+    file.write(event("one"))
+    path.unlink()
+    path.symlink_to(precious)
+    later = file if is_late else RotatingFile(path, message)
+
+    with pytest.raises(OSError, match="symbolic links"):
+        later.write(event("two"))
+
+    assert precious.read_text() == "data"
+    assert precious.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_pipe_in_its_place_is_not_waited_for(file: RotatingFile, path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path)
+
+    with pytest.raises(OSError, match="No such device or address"):
+        file.write(event("one"))
+
+
 def test_a_full_disk_leaves_no_half_of_a_line(path: Path) -> None:
     file = RotatingFile(path, message)
     file.write(event("one"))

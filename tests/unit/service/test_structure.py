@@ -188,6 +188,29 @@ def test_a_check_that_breaks_is_no_fault_of_the_answer() -> None:
         asyncio.run(broken.check("1", was_cut_off=False))
 
 
+@pytest.mark.parametrize(
+    "end", ["os.kill(os.getpid(), signal.SIGKILL)", f"raise SystemExit({os.EX_OSERR})"]
+)
+def test_a_check_that_the_machine_ends_keeps_the_answer(end: str) -> None:
+    """As the kernel does where memory is short: the answer was paid for."""
+    ended = Structure(Raw(b"{}"), command=(sys.executable, "-c", f"import os, signal; {end}"))
+
+    with pytest.raises(UpstreamError, match="was ended, or had no memory") as unchecked:
+        asyncio.run(ended.check("[1]", was_cut_off=False))
+
+    assert unchecked.value.details["text"] == "[1]"
+    assert "MemoryMax=" in str(unchecked.value.hint)
+
+
+def test_a_check_that_cannot_be_started_keeps_the_answer() -> None:
+    missing = Structure(Raw(b"{}"), command=("/no/such/command",))
+
+    with pytest.raises(UpstreamError, match=r"no process can be started \(No such file") as told:
+        asyncio.run(missing.check("[1]", was_cut_off=False))
+
+    assert told.value.details["text"] == "[1]"
+
+
 def test_a_check_that_is_cancelled_leaves_no_process(tmp_path: Path) -> None:
     """The child says when it runs, and would run for ever."""
     line = tmp_path / "line"

@@ -375,3 +375,26 @@ def test_what_stands_for_an_id_is_not_built_when_it_is_huge(encoding: Encoding) 
 
     assert error.request_id is None
     assert peak_bytes < 2**20
+
+
+@encodings
+def test_what_is_cut_off_is_told_as_that_and_not_quoted(encoding: Encoding) -> None:
+    """A long op came back as a whole, as text of the error, where more of the body was missing."""
+    whole = ENCODERS[encoding]({"op": "x" * 2**20, "id": 1})
+
+    said = str(refused(whole[:-1]).reason)
+
+    assert said.startswith("the request is not ")
+    assert len(said) < 200
+
+
+@pytest.mark.parametrize("field", ["input", "stop", "messages"])
+def test_too_many_texts_or_messages_are_refused_to_the_id_of_their_request(field: str) -> None:
+    items = [{"role": "user"}] if field == "messages" else ["x"]
+    op = "embed" if field == "input" else "generate"
+    fields = {"op": op, "id": "mine", "prompt": "x", field: items * 100_000}
+
+    refusal = refused(msgspec.json.encode(fields))
+
+    assert "the request has more than" in str(refusal.reason)
+    assert refusal.request_id == "mine"
