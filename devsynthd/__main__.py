@@ -1,5 +1,10 @@
 """The command ``devsynthd``."""
 
+import sys
+
+if __name__ == "__main__" and __spec__ and not sys.flags.safe_path:  # by `python -m`
+    del sys.path[0]  # the folder that it happens to run in is no place to import from
+
 import signal
 
 

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 import msgspec
+from click.shell_completion import CompletionItem
 from msgspec import Struct
 
 if TYPE_CHECKING:
     ParamType = click.ParamType[Any]
+    Item = CompletionItem[str]
 else:  # generic in newer versions only
     ParamType = click.ParamType
+    Item = CompletionItem
 
 FILE = Path(__file__).with_name("outline.json")
 

@@ -7,8 +7,9 @@ by click; here is what the word was, and how the shell wants to hear of it.
 import os
 from typing import ClassVar
 
-from click.shell_completion import CompletionItem, ShellComplete
+from click.shell_completion import ShellComplete
 
+from devsynthctl.completion.outline import Item
 from devsynthctl.completion.typed import quoted, read_line, unquoted
 
 _BASH = """\
@@ -128,7 +129,7 @@ class _Shell(ShellComplete):
         found = self.get_completions(typed.words, typed.current)
         return "\n".join(map(self.format_completion, found))
 
-    def whole(self, item: CompletionItem[str]) -> str:
+    def whole(self, item: Item) -> str:
         """Return the whole word that *item* completes."""
         return self._prefix + item.value
 
@@ -139,7 +140,7 @@ class Bash(_Shell):
     name: ClassVar[str] = "bash"
     source_template: ClassVar[str] = _BASH
 
-    def format_completion(self, item: CompletionItem[str]) -> str:
+    def format_completion(self, item: Item) -> str:
         """Return the line for *item*: the part that replaces what bash takes for the word."""
         if item.type != "plain":
             return item.type
@@ -154,7 +155,7 @@ class Zsh(_Shell):
     name: ClassVar[str] = "zsh"
     source_template: ClassVar[str] = _ZSH
 
-    def format_completion(self, item: CompletionItem[str]) -> str:
+    def format_completion(self, item: Item) -> str:
         """Return the lines for *item*."""
         return f"{item.type}\n{self.whole(item)}\n{_one_line(item.help)}"
 
@@ -165,7 +166,7 @@ class Fish(_Shell):
     name: ClassVar[str] = "fish"
     source_template: ClassVar[str] = _FISH
 
-    def format_completion(self, item: CompletionItem[str]) -> str:
+    def format_completion(self, item: Item) -> str:
         """Return the line for *item*; of a path, what stands before it and how it begins."""
         if item.type != "plain":
             return "\t".join((item.type, self._prefix, self._current[len(self._prefix) :]))

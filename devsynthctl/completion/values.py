@@ -6,7 +6,7 @@ from typing import get_args
 import click
 from click.shell_completion import CompletionItem
 
-from devsynthctl.completion.outline import ParamType
+from devsynthctl.completion.outline import Item, ParamType
 from devsynthctl.parameter_keys import KEYS
 from devsynthctl.render.text import cell
 from devsynthd.catalog.cache_file import newest_models
@@ -15,7 +15,7 @@ from devsynthd.wire.errors import ConfigInvalid
 from devsynthd.wire.objects import Model
 from devsynthd.wire.requests import Topic
 
-Found = list[CompletionItem[str]]
+Found = list[Item]
 
 
 class Values(ParamType):
@@ -23,7 +23,7 @@ class Values(ParamType):
 
     name = "values"
 
-    def __init__(self, find: Callable[[click.Context], Iterable[CompletionItem[str]]]) -> None:
+    def __init__(self, find: Callable[[click.Context], Iterable[Item]]) -> None:
         self._find = find
 
     def shell_complete(
@@ -47,7 +47,7 @@ def _known_models() -> Sequence[Model]:
 def _ids(*kinds: str) -> Values:
     """Return what completes the ids of the models of one of *kinds*."""
 
-    def find(_ctx: click.Context) -> Iterable[CompletionItem[str]]:
+    def find(_ctx: click.Context) -> Iterable[Item]:
         ids = (each.id for each in _known_models() if each.kind in kinds)
         # A line break or an escape sequence in an id would not reach the shell whole.
         return [CompletionItem(each) for each in ids if each == cell(each)]
@@ -55,7 +55,7 @@ def _ids(*kinds: str) -> Values:
     return Values(find)
 
 
-def _settings(ctx: click.Context) -> Iterable[CompletionItem[str]]:
+def _settings(ctx: click.Context) -> Iterable[Item]:
     from devsynthd.settings.schema import BY_KEY, SETTINGS  # noqa: PLC0415 - slow
 
     if not (words := ctx.params.get("words")):
@@ -69,11 +69,11 @@ def _settings(ctx: click.Context) -> Iterable[CompletionItem[str]]:
     return map(CompletionItem, _BOOLEANS if setting.kind == "boolean" else setting.choices)
 
 
-def _topics(_ctx: click.Context) -> Iterable[CompletionItem[str]]:
+def _topics(_ctx: click.Context) -> Iterable[Item]:
     return map(CompletionItem, get_args(Topic))
 
 
-def _parameters(_ctx: click.Context) -> Iterable[CompletionItem[str]]:
+def _parameters(_ctx: click.Context) -> Iterable[Item]:
     return (CompletionItem(f"{key}=") for key in KEYS)
 
 

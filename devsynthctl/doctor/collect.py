@@ -20,6 +20,7 @@ from devsynthctl.doctor.report import Surroundings
 from devsynthctl.doctor.scrub import Scrub
 from devsynthd import __version__
 from devsynthd.host.log_file import log_file
+from devsynthd.host.redaction import passwords_of
 from devsynthd.host.service_names import SYSTEMD_SERVICE
 from devsynthd.wire.errors import ConfigInvalid
 
@@ -40,13 +41,13 @@ def home_of(environ: Mapping[str, str]) -> Path | None:
 
 
 def scrub_for(secrets: Iterable[str], environ: Mapping[str, str]) -> Scrub:
-    """Return what takes out *secrets*, and the names of this user and machine."""
+    """Return what takes out *secrets*, passwords of proxies, the names of user and machine."""
     home, user = home_of(environ), None
     with suppress(KeyError):
         user = pwd.getpwuid(os.getuid()).pw_name
     host = socket.gethostname()
     return Scrub(
-        secrets,
+        (*passwords_of(environ), *secrets),
         home=str(home) if home else None,
         user=user,
         hosts=(host, host.partition(".")[0]),

@@ -19,6 +19,7 @@ from devsynthctl.doctor.server_settings import ServerSettings
 from devsynthctl.doctor.trouble import Look, Verdict, ok, skipped
 from devsynthctl.doctor.upstream_links import (
     UNUSABLE_BASE,
+    UNUSABLE_PROXY,
     Upstream,
     judge_dns,
     judge_http,
@@ -32,6 +33,7 @@ from devsynthd.upstream.probe import (
     Listing,
     Nature,
     Probe,
+    ProxyUnusable,
     Target,
     find_engine,
     nature,
@@ -114,6 +116,9 @@ class ServerSide:
     def dns(self) -> Verdict:
         """Look up the host."""
         if self._probe is None:
+            if isinstance(self._flaw, ProxyUnusable):
+                host = urlsplit(self._settings.llm_api_base).hostname
+                return UNUSABLE_PROXY.told(reason=self._flaw, host=host)
             return UNUSABLE_BASE.told(reason=self._flaw)
         host, proxy = self._probe.host, self._upstream(self._probe).proxy
         try:

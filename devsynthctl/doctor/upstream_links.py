@@ -17,6 +17,13 @@ UNUSABLE_BASE = Trouble(
     means="No request can be made of `llm_api_base` or `llm_api_key` as they are.",
     remedy="devsynthctl config set llm_api_base URL, or llm_api_key",
 )
+UNUSABLE_PROXY = Trouble(
+    check="dns",
+    says="{reason}",
+    example="the URL of the proxy that is to lead to ADDRESS is not like http://HOST:PORT",
+    means="`HTTP_PROXY` or `HTTPS_PROXY` of this shell is no URL, perhaps by its password.",
+    remedy="correct the proxy, or export NO_PROXY={host}, here and for the daemon",
+)
 NO_SUCH_HOST = Trouble(
     check="dns",
     says="the host {host} has no address: {reason}",
@@ -123,7 +130,7 @@ NO_HTTP = Trouble(
 )
 
 TROUBLES = (
-    *(UNUSABLE_BASE, NO_SUCH_HOST, SLOW_DNS),
+    *(UNUSABLE_BASE, UNUSABLE_PROXY, NO_SUCH_HOST, SLOW_DNS),
     *(NOT_RUNNING, OTHER_PORT, NO_SERVER, NOT_SHARED, PROXY_DOWN, UNREACHABLE, NO_ANSWER_IN_TIME),
     *(SILENT, UNTRUSTED, TLS, PROXY_FAILED, CLOSED, NOT_HTTP, NO_HTTP),
 )

@@ -140,6 +140,7 @@ def test_parameters_reach_the_engine(threads: int, used: int) -> None:
 
     assert (params.cpuparams.n_threads, params.cpuparams_batch.n_threads) == (used, used)
     assert (params.n_ctx, params.hostnames, params.port) == (2048, ["127.0.0.1"], 0)
+    assert params.offline
 
 
 def test_shares_no_descriptor_with_its_parent(config: EngineConfig, tmp_path: Path) -> None:

