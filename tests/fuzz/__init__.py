@@ -1,0 +1,1 @@
+"""Random bodies for all that takes bytes from elsewhere: ``python -m tests.fuzz``."""
