@@ -16,8 +16,8 @@ from tests.bench.answers import SLOW, paced
 from tests.bench.direct import PROMPT
 from tests.bench.figures import Budget, Finding, p50, p99
 from tests.bench.rig import Rig
-from tests.bench.soak_watch import cpu_s
 from tests.bench.stamps import is_whole, stamps_in
+from tests.soak.watch import cpu_s
 
 WRONG = Budget("200 streams, wrong ones", "streams", 0)
 DELAY = Budget("200 streams, p99 added a chunk", "ms", 20)

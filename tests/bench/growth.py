@@ -13,8 +13,8 @@ from tests.bench.direct import PROMPT
 from tests.bench.figures import p50
 from tests.bench.generating import FEW, stream_pair
 from tests.bench.rig import Rig, connected
-from tests.bench.soak_watch import resident_bytes
 from tests.bench.timing import took_ms
+from tests.soak.watch import resident_bytes
 
 MODELS = (1, 20, 200, 2000)
 TOKENS = ((10, 60), (100, 60), (1000, 40), (10_000, 8), (100_000, 3))  # size, rounds

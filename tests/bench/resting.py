@@ -5,7 +5,7 @@ import time
 from devsynthctl import Client
 from tests.bench.figures import Budget, Finding
 from tests.bench.rig import Rig, first_answer, start_daemon
-from tests.bench.soak_watch import cpu_s, resident_bytes
+from tests.soak.watch import cpu_s, resident_bytes
 
 IDLE_MEMORY = Budget("memory, idle", "MB", 50)
 IDLE_CPU = Budget("CPU, idle", "% of a core", 0.3)

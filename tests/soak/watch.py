@@ -1,5 +1,6 @@
 """What is seen of a daemon from outside: its status, and what Linux says of its process."""
 
+import contextlib
 import os
 from collections import Counter
 from pathlib import Path
@@ -62,6 +63,23 @@ def cpu_s(pid: int) -> float:
     """Return the seconds that the process has computed."""
     fields = Path(f"/proc/{pid}/stat").read_text("utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def children_of(pid: int) -> list[tuple[int, str]]:
+    """Return the processes that the process *pid* has started, each with its command line.
+
+    That of a zombie is empty.
+    """
+    children: list[str] = []
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(OSError):  # the thread has gone meanwhile
+            children += (task / "children").read_text("ascii").split()
+    found = []
+    for child in children:
+        with contextlib.suppress(OSError):  # the process has
+            command = Path(f"/proc/{child}/cmdline").read_text("utf-8", errors="replace")
+            found.append((int(child), command.replace("\0", " ").strip()))
+    return found
 
 
 def connections_at(port: int) -> int:

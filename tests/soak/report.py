@@ -2,53 +2,60 @@
 
 import statistics
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 from msgspec import Struct
 
-from tests.bench.soak_watch import Footprint
+from tests.soak.watch import Footprint
 
 MIB = 2**20
 
 
 class Memory(Struct, frozen=True):
-    """The mean of what was resident in the second and in the last quarter of a soak, in bytes."""
+    """The means of what was resident in each quarter of a daemon's life, in bytes."""
 
-    second_quarter: float
-    last_quarter: float
+    quarters: tuple[float, ...]
 
     @property
     def growth(self) -> float:
-        """How much more it was at the end."""
-        return self.last_quarter - self.second_quarter
+        """How much more it was in the last one than in the second."""
+        return self.quarters[3] - self.quarters[1]
 
 
 def memory_of(samples: Sequence[int]) -> Memory:
     """Return what *samples*, taken at equal distances, say; there is at least one."""
-    quarter = max(len(samples) // 4, 1)
+    cuts = [len(samples) * number // 4 for number in range(5)]
     return Memory(
-        statistics.fmean(samples[quarter : 2 * quarter] or samples),
-        statistics.fmean(samples[-quarter:]),
+        tuple(statistics.fmean(samples[start:end] or samples) for start, end in pairwise(cuts))
     )
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """What one soak came to. *failed* is by code, *breaches* are the first of *breach_count*."""
+    """What one soak came to. *breaches* are the first of *breach_count*.
+
+    *answered* is by op, *failed* by code, *doings* by what was done to the daemon.
+    """
 
     seconds: float
     seed: int
     sent: int
-    answered: int
-    cancelled: int
+    answered: dict[str, int]
     vanished: int
     failed: dict[str, int]
     tokens: int
-    restarts: int
+    doings: dict[str, int]
     cpu_s: float
     before: Footprint
     after: Footprint
     memory: Memory
     breach_count: int
     breaches: tuple[str, ...]
+
+    @property
+    def lost(self) -> int:
+        """How many requests never came to an end."""
+        ended = sum(self.answered.values()) + sum(self.failed.values()) + self.vanished
+        return self.sent - ended
 
     @property
     def passed(self) -> bool:
@@ -58,7 +65,7 @@ class Report(Struct, frozen=True, kw_only=True):
 
 def table(report: Report) -> str:
     """Return *report* for a person."""
-    lines = [f"{name:<32}{value}" for name, value in _rows(report)]
+    lines = [f"{name:<40}{value}" for name, value in _rows(report)]
     if not report.passed:
         lines += ["", f"{report.breach_count} breaches, the first of them:", *report.breaches]
     return "\n".join(lines) + "\n"
@@ -67,23 +74,24 @@ def table(report: Report) -> str:
 def _rows(report: Report) -> Iterator[tuple[str, str]]:
     yield "duration, seed", f"{report.seconds:.1f} s, {report.seed}"
     yield "sent", f"{report.sent}"
-    yield "  answered", f"{report.answered}"
-    yield "  cancelled", f"{report.cancelled}"
-    yield "  vanished", f"{report.vanished}"
+    for op, count in report.answered.items():
+        yield f"  {op}: answered", f"{count}"
     for code, count in report.failed.items():
         yield f"  {code}", f"{count}"
+    yield "  its client left", f"{report.vanished}"
+    yield "  lost", f"{report.lost}"
     yield "tokens", f"{report.tokens}"
-    yield "restarts of the upstream", f"{report.restarts}"
-    yield "CPU of the daemon", f"{report.cpu_s:.1f} s"
+    for what, count in report.doings.items():
+        yield what, f"{count}"
+    yield "CPU of the daemons", f"{report.cpu_s:.1f} s"
     before, after = report.before, report.after
     yield "threads", _change(before.threads, after.threads)
     for kind in sorted({*before.descriptors, *after.descriptors}):
         change = _change(before.descriptors.get(kind, 0), after.descriptors.get(kind, 0))
         yield f"descriptors: {kind}", change
     yield "memory at rest", _change(before.memory_bytes / MIB, after.memory_bytes / MIB, " MiB")
-    memory = report.memory
-    change = _change(memory.second_quarter / MIB, memory.last_quarter / MIB, " MiB")
-    yield "memory, 2nd and last quarter", change
+    quarters = " ".join(f"{each / MIB:.1f}" for each in report.memory.quarters)
+    yield "memory by quarter, one life", f"{quarters} MiB"
     yield "verdict", "every promise was kept" if report.passed else "promises were BROKEN"
 
 

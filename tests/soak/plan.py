@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from tests.bench.soak_script import (
+from tests.soak.script import (
+    CHAT_MODELS,
     SCHEMA,
     TOOLS,
     VECTOR_MODEL,
@@ -16,6 +17,9 @@ from tests.bench.soak_script import (
     chance,
     words,
 )
+
+NONSENSE = "nonsense"
+"""An op that there is not."""
 
 MAX_PIECES = 60
 SLOWEST_PER_S, FASTEST_PER_S = 5.0, 50.0
@@ -49,12 +53,16 @@ class Cancelling(Struct, frozen=True, kw_only=True):
 
 
 class Order(Struct, frozen=True, kw_only=True):
-    """One request, without its id: *script* is what it has the upstream do, if anything."""
+    """One request, without its id: *script* is what it has the upstream do, if anything.
+
+    *may_end* are its outcomes while the daemon is there; null: what follows from the rest.
+    """
 
     op: str
     fields: dict[str, Any] = {}
     script: Script | None = None
     cancelling: Cancelling | None = None
+    may_end: frozenset[str] | None = None
 
     def __str__(self) -> str:
         what = "" if self.script is None else f" {self.script.kind} {self.script.key}"
@@ -100,8 +108,9 @@ class WarmUp:
 class Restless:
     """Asks for everything, gives up on it, and leaves without a word every minute or so."""
 
-    def __init__(self, seed: int) -> None:
-        self._random = chance(seed)
+    def __init__(self, seed: str, *, cancels: bool = True) -> None:
+        self._random, self._name = chance(seed), seed
+        self._cancels = cancels
         self._numbers = itertools.count()
 
     def request(self) -> Order:
@@ -110,7 +119,7 @@ class Restless:
         (kind,) = draw.choices(list(_WEIGHTS), list(_WEIGHTS.values()))
         pieces = draw.randint(1, MAX_PIECES)
         script = Script(
-            key=f"r{next(self._numbers)}",
+            key=f"{self._name}.{next(self._numbers)}",
             kind=kind,
             pieces=pieces,
             good_pieces=draw.randint(1, pieces),
@@ -119,6 +128,8 @@ class Restless:
         fields: dict[str, Any] = {}
         if kind not in _EMBEDS:
             fields = {"stream": self._is(0.8), "progress": self._is(0.2)}
+            if self._is(0.5):
+                fields["model"] = draw.choice(CHAT_MODELS)
             if self._is(0.1):
                 fields["wait"] = 3.0
             if self._is(0.05):
@@ -127,7 +138,7 @@ class Restless:
         if "timeout" not in fields and self._is(0.1):
             fields["timeout"] = draw.uniform(0.05, 5)
         cancelling = self._cancelling()
-        if kind in _NEVER_ENDS and self._is(0.5):
+        if kind in _NEVER_ENDS and cancelling is not None:
             cancelling = Cancelling(after_s=draw.uniform(0, 8), by_number=self._is(0.3))
         elif kind in _NEVER_ENDS:
             fields.setdefault("timeout", draw.uniform(0.05, 8))
@@ -137,7 +148,7 @@ class Restless:
         """Return now and then a question to the daemon itself."""
         if not self._is(0.05):
             return None
-        op = self._random.choice(("ping", "status", "list"))
+        op = self._random.choice(("ping", "status", "list", NONSENSE))
         return Order(op=op, fields={"refresh": self._is(0.3)} if op == "list" else {})
 
     def stay_s(self) -> float:
@@ -146,7 +157,7 @@ class Restless:
 
     def _cancelling(self) -> Cancelling | None:
         draw = self._random
-        if self._is(0.75):
+        if not self._cancels or self._is(0.75):
             return None
         twice, by_number = self._is(0.2), self._is(0.3)
         match draw.randrange(4):
@@ -176,7 +187,7 @@ def _order(script: Script, fields: dict[str, Any], cancelling: Cancelling | None
             script=script,
             cancelling=cancelling,
         )
-    fields = {"prompt": prompt, **fields}
+    fields = {"prompt": prompt, "fallback": False, **fields}
     if script.kind in {Kind.FITTING, Kind.MISFITTING}:
         fields["schema"] = SCHEMA
     if script.kind is Kind.TOOLS:

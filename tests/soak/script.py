@@ -15,8 +15,8 @@ from msgspec import Struct
 from devsynthd.wire.errors import ErrorCode
 from devsynthd.wire.requests import FunctionCall, ToolCall
 
-CHAT_MODEL, VECTOR_MODEL = "m", "e"
-ANSWERED, VANISHED = "answered", "vanished"  # all other outcomes are error codes
+CHAT_MODELS, VECTOR_MODEL = ("m", "n"), "e"
+ANSWERED = "answered"  # all other outcomes are error codes
 
 Delta = dict[str, Any]
 
