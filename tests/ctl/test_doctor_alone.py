@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -164,23 +165,30 @@ def test_the_host_has_no_address(look: Look) -> None:
     assert result.checks["tcp"]["message"] == "not checked: the host is not known"
 
 
-def test_a_server_that_says_one_byte_after_the_other(look: Look) -> None:
-    """Each of them comes in time, the head of the answer never does."""
-    with dripping() as port:
-        result = look(llm_api_base=f"http://127.0.0.1:{port}/v1", llm_connect_timeout=0.5)
+def test_a_server_whose_answer_never_comes(look: Look, short_dir: Path) -> None:
+    """One says a byte after the other, each of them in time, but its head has no end.
 
-    assert "accepted the request, but an answer did not come within 5 s" in result.told("http")
-    assert result.checks["http"]["duration_s"] < 10
+    The other takes connections and says nothing. Each is waited for, both at once.
+    """
+    apart = short_dir / "silent.toml"
+    with (
+        dripping() as dripping_port,
+        socket.create_server(("127.0.0.1", 0)) as server,
+        ThreadPoolExecutor(1) as thread,
+    ):
+        silent_url = f"http://127.0.0.1:{server.getsockname()[1]}/v1"
+        apart.write_text(toml_of({"llm_api_base": silent_url}), encoding="utf-8")
+        environ = {"DEVSYNTH_CONFIG": str(apart)}
+        looked = thread.submit(examined, short_dir / "d.sock", environ=environ)
+        dripped = look(llm_api_base=f"http://127.0.0.1:{dripping_port}/v1", llm_connect_timeout=0.5)
+        silent = looked.result()
 
-
-def test_a_server_that_takes_connections_and_says_nothing(look: Look) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-        result = look(llm_api_base=f"http://127.0.0.1:{port}/v1")
-
-    assert (result.states["tcp"], result.states["http"]) == ("ok", "failed")
-    assert "accepted the request, but an answer did not come within 5 s" in result.told("http")
-    assert "lms server stop" in result.told("http")
+    late = "accepted the request, but an answer did not come within 5 s"
+    assert late in dripped.told("http")
+    assert dripped.checks["http"]["duration_s"] < 10
+    assert (silent.states["tcp"], silent.states["http"]) == ("ok", "failed")
+    assert late in silent.told("http")
+    assert "lms server stop" in silent.told("http")
 
 
 def test_another_http_server(look: Look) -> None:

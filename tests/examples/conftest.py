@@ -1,5 +1,6 @@
 """The real daemon on a scripted upstream, and the commands on the PATH, as the examples expect."""
 
+import contextlib
 import os
 import shlex
 import sys
@@ -10,10 +11,13 @@ import pytest
 
 from tests.lmstudio import LMStudio
 from tests.process.conftest import asks
+from tests.support.ahead import Ahead, daemon, short_dir, taken, upstream
 from tests.support.daemon import DaemonProcess, daemon_process
 from tests.support.upstream_exchange import Exchange, Gate
 from tests.support.upstream_replies import Reply, infill_end, infill_piece, status
 from tests.support.upstream_server import UpstreamServer
+
+__all__ = ["EXAMPLES", "daemon", "filled", "short_dir", "taken", "upstream"]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
@@ -21,30 +25,29 @@ EXAMPLES = Path(__file__).parents[2] / "examples"
 LLAMA_SERVER = status(200, {"object": "list", "data": [{"id": "m", "owned_by": "llamacpp"}]})
 
 
-@pytest.fixture
-def upstream() -> Iterator[UpstreamServer]:
-    """Return a server of the kind that can fill in the middle: llama-server."""
+@contextlib.contextmanager
+def llama_server() -> Iterator[UpstreamServer]:
+    """Yield a server of the kind that can fill in the middle."""
     with UpstreamServer() as server:
         server.models_reply = LLAMA_SERVER
         yield server
 
 
-@pytest.fixture
-def path(tmp_path: Path) -> str:
+@pytest.fixture(scope="package")
+def path(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return a PATH on which ``devsynthctl`` is that of these sources."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
+    folder = tmp_path_factory.mktemp("bin")
     command = folder / "devsynthctl"
     command.write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -m devsynthctl "$@"\n')
     command.chmod(0o755)
     return f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 
-@pytest.fixture
-def daemon(short_dir: Path, upstream: UpstreamServer, path: str) -> Iterator[DaemonProcess]:
-    """Return a daemon whose variables, as `DaemonProcess.environ`, are those of its clients too."""
-    with daemon_process(short_dir, environ={**asks(upstream), "PATH": path}) as running:
-        yield running
+@pytest.fixture(scope="package")
+def ahead(path: str) -> Iterator[Ahead]:
+    """Return what starts daemons whose variables are those of their clients too."""
+    with contextlib.closing(Ahead(llama_server, lambda at: {**asks(at), "PATH": path})) as ahead:
+        yield ahead
 
 
 @pytest.fixture

@@ -24,11 +24,13 @@ pytestmark = pytest.mark.timeout(120)  # the first run downloads
 LOAD = "import 'zeromq'; import '@msgpack/msgpack'"
 
 
-@pytest.fixture
-def folder(cache: pytest.Cache) -> Path:
+@pytest.fixture(scope="module")
+def folder(request: pytest.FixtureRequest) -> Path:
     """Return a copy of the example with its packages; they stay there for the next run."""
     node = need("node", "install Node.js 18 or newer")
     npm = need("npm", "install npm")
+    cache: pytest.Cache | None = request.config.cache
+    assert cache, "run the tests with pytest's own cache"
     folder = cache.mkdir("examples-node")
     for file in (EXAMPLES / "node").glob("*.js*"):
         shutil.copy(file, folder)

@@ -1,5 +1,7 @@
 """The scripts for the shell."""
 
+import os
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -149,9 +151,10 @@ def selected(daemon: DaemonProcess) -> str:
 
 
 @pytest.fixture
-def bare_path(studio_daemon: DaemonProcess, tmp_path: Path) -> Path:
-    """Return the first folder on the PATH; no fzf is on it."""
+def bare_path(studio_daemon: DaemonProcess, tmp_path: Path, path: str) -> Path:
+    """Return the only folder on the PATH; no fzf is on it."""
     folder = tmp_path / "bin"
+    shutil.copytree(path.partition(os.pathsep)[0], folder)
     for command in ("awk", "wc", "tail"):
         (folder / command).symlink_to(need(command, "install the usual Unix commands"))
     studio_daemon.environ["PATH"] = str(folder)

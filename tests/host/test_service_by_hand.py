@@ -15,6 +15,8 @@ pytestmark = pytest.mark.timeout(90)
 
 HOT = "DEVSYNTH_LLM_TEMPERATURE=hot"
 DROP_IN = UNITS / f"{SYSTEMD_SERVICE}.d" / "hot.conf"
+END_OF = "tail --sleep-interval=0.05 --follow /dev/null --pid"
+"""Waits until the process whose number follows has ended."""
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +29,8 @@ def module_service(wheel: Path) -> Iterator[Service]:
 @pytest.fixture
 def service(module_service: Service) -> Service:
     """Return the service; it runs, with settings that are allowed."""
-    end = (
-        "pid=$(cat $XDG_RUNTIME_DIR/devsynth/devsynthd.sock.lock); kill $pid; tail --pid=$pid -f -"
-    )
+    pid = "pid=$(cat $XDG_RUNTIME_DIR/devsynth/devsynthd.sock.lock)"
+    end = f"{pid}; kill $pid; {END_OF} $pid"
     module_service.run("sh", "-c", f"cd; rm -f {CONFIG} {DROP_IN}; {end} 2>&1")
     module_service.typed("devsynthctl service restart")
     return module_service
@@ -52,7 +53,7 @@ def start_by_hand(service: Service) -> int:
 
 
 def wait_for_the_end(service: Service, pid: int) -> None:
-    service.typed(f"tail --pid={pid} -f /dev/null")
+    service.typed(f"{END_OF} {pid}")
 
 
 @pytest.mark.parametrize("verb", ["start", "restart", "install"])
@@ -156,7 +157,11 @@ def test_a_bad_file_that_keeps_it_down_stands_first(service: Service) -> None:
 
 
 def examined(service: Service) -> dict[str, dict[str, str]]:
-    """Return what doctor has found, by the names of its checks; one has failed."""
-    done = service.run("devsynthctl", "doctor", "--no-generate", "--json", limit_s=60)
+    """Return what doctor has found, by the names of its checks; one has failed.
+
+    A daemon that systemd starts again and again is given up after a second, not after ten.
+    """
+    command = ("devsynthctl", "--timeout", "1", "doctor", "--no-generate", "--json")
+    done = service.run(*command, limit_s=60)
     assert done.returncode == 1, done.stderr
     return {each["name"]: each for each in json.loads(done.stdout)["checks"]}

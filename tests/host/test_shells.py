@@ -12,6 +12,7 @@ import pexpect
 import pytest
 
 from tests.support.needs import need
+from tests.support.person import hang_up
 
 ODD = """it's "5 $HOME; ~ é\\n"""
 IDS = ("qwen/qwen3-4b", "qwen/qwen3:8b", "gemma@q8:it", "=a,b#c", ODD)
@@ -104,7 +105,7 @@ def interactive(name: str, home: Path) -> Iterator[Shell]:
         child.expect(r"\{\{[0-9a-f]+\}\}")
         yield Shell(child)
     finally:
-        child.close(force=True)
+        hang_up(child)
 
 
 @pytest.fixture(scope="module", params=SHELLS)

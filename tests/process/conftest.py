@@ -1,5 +1,6 @@
 """The real commands on a scripted upstream."""
 
+import contextlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -7,8 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.daemon import DaemonProcess, daemon_process, environ_of
+from tests.support.ahead import Ahead, daemon, short_dir, taken, upstream
+from tests.support.daemon import environ_of
 from tests.support.upstream_server import UpstreamServer
+
+__all__ = ["asks", "daemon", "devsynthd", "short_dir", "taken", "upstream"]
 
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -20,16 +24,11 @@ def asks(upstream: UpstreamServer | str, **more: str) -> dict[str, str]:
     return {f"DEVSYNTH_{key.upper()}": value for key, value in settings.items()}
 
 
-@pytest.fixture
-def upstream() -> Iterator[UpstreamServer]:
-    with UpstreamServer() as server:
-        yield server
-
-
-@pytest.fixture
-def daemon(short_dir: Path, upstream: UpstreamServer) -> Iterator[DaemonProcess]:
-    with daemon_process(short_dir, environ=asks(upstream)) as running:
-        yield running
+@pytest.fixture(scope="package")
+def ahead() -> Iterator[Ahead]:
+    """Return what starts the daemons of tests that want nothing special of them."""
+    with contextlib.closing(Ahead(UpstreamServer, asks)) as ahead:
+        yield ahead
 
 
 @pytest.fixture

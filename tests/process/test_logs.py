@@ -229,10 +229,10 @@ def test_under_launchd_stderr_will_do(short_dir: Path, upstream: UpstreamServer)
     environ["XDG_STATE_HOME"] = str(home)
     with daemon_process(short_dir, environ=environ) as daemon:
         assert daemon.ctl("generate", "hi").returncode == 0
+        daemon.wait_logged("generate done")  # after the answer
         messages = [each["message"] for each in events_of(daemon.log())]
 
     assert [each for each in messages if "log file" in each] == messages[:1]
-    assert "generate done" in messages
 
 
 # Nobody ----------------------------------------------------------------------------------------

@@ -45,6 +45,7 @@ def test_reloading_is_told_from_its_begin_to_its_end(
         service_manager(short_dir) as manager,
         daemon_process(short_dir, environ={**asks(upstream), **manager.environ}) as daemon,
     ):
+        manager.wait_for("READY=1")  # it answers a little earlier
         daemon.signal(signal.SIGHUP)
         manager.wait_for("RELOADING=1\nMONOTONIC_USEC=")
         manager.wait_for("READY=1")

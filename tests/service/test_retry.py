@@ -1,5 +1,6 @@
 """What is asked twice, and what is not."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -38,13 +39,27 @@ def refusal(text: str) -> Reply:
     return status(400, {"error": text})
 
 
-@pytest.mark.parametrize("stream", [False, True])
-@pytest.mark.parametrize("text", GONE)
-@pytest.mark.parametrize("make", [refusal, lambda text: events({"error": {"message": text}})])
+def failed_stream(text: str) -> Reply:
+    return events({"error": {"message": text}})
+
+
+# Every pair of two of them: each pauses for half a second.
+@pytest.mark.parametrize(
+    ("make", "text", "stream"),
+    [
+        (make, text, number % 2 == which)
+        for which, make in enumerate((refusal, failed_stream))
+        for number, text in enumerate(GONE)
+    ],
+)
 def test_a_model_that_went_away_is_asked_once_more(
-    dealer: Dealer, upstream: UpstreamServer, make: object, text: str, *, stream: bool
+    dealer: Dealer,
+    upstream: UpstreamServer,
+    make: Callable[[str], Reply],
+    text: str,
+    *,
+    stream: bool,
 ) -> None:
-    assert callable(make)
     upstream.script.extend([make(text), tokens("Hello")])
     lists = len(upstream.lists)
     dealer.send(op="generate", id=1, prompt="x", stream=stream)

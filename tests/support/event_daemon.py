@@ -7,10 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.support.fake_daemon import FakeDaemon
+from tests.support.fake_daemon import POLL_MS, FakeDaemon
 from tests.support.replies import SOURCE, STATUS, models
 
-POLL_MS = 20
 PATIENCE_S = 10.0
 
 SNAPSHOTS: dict[str, Any] = {

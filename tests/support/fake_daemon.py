@@ -16,6 +16,8 @@ from devsynthd.wire.freeform import value_of
 from devsynthd.wire.requests import Request
 
 PATIENCE_MS = 10_000
+POLL_MS = 5
+"""How soon it is noticed that the test has ended."""
 
 Script = Callable[["FakeDaemon"], None]
 
@@ -140,7 +142,7 @@ class FakeDaemon:
         """Answer every request by its op with the same results, until the test ends."""
         assert self._router
         while not self._stopping.is_set():
-            if self._router.poll(20):
+            if self._router.poll(POLL_MS):
                 request = self._read()
                 self.result(request, results[request["op"]])
 

@@ -27,7 +27,14 @@ def at_terminal(
     try:
         yield child
     finally:
-        child.close(force=True)
+        hang_up(child)
+
+
+def hang_up(child: "pexpect.spawn[str]") -> None:
+    """Close the terminal and end the command; one that has ended is not waited for."""
+    if not child.isalive():
+        child.ptyproc.delayafterclose = 0  # type: ignore[attr-defined] # the stubs lack it
+    child.close(force=True)
 
 
 def rest_of(child: "pexpect.spawn[str]") -> str:

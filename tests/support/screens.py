@@ -9,6 +9,8 @@ from contextlib import contextmanager
 
 import pexpect
 
+from tests.support.person import hang_up
+
 LINES, COLUMNS = 24, 80
 PATIENCE_S = 10.0
 
@@ -148,4 +150,4 @@ def screen_of(command: Sequence[str], **environ: str) -> Iterator[Screen]:
     try:
         yield Screen(child)
     finally:
-        child.close(force=True)
+        hang_up(child)

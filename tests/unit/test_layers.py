@@ -1,6 +1,7 @@
 """Which room may import which: requests travel one way, and imports with them."""
 
 import ast
+import functools
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -43,8 +44,13 @@ CLIENT_MAY_PROBE = "devsynthd.upstream.probe"
 DOCTOR = ROOT / "devsynthctl" / "doctor"
 
 
-def imported(file: Path) -> Iterator[str]:
-    """Yield the full name of each module that *file* imports, and of each name from a package."""
+@functools.cache
+def imported(file: Path) -> tuple[str, ...]:
+    """Return the full name of each module that *file* imports, and of each name from a package."""
+    return tuple(_imported(file))
+
+
+def _imported(file: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)

@@ -113,7 +113,7 @@ def test_list_notices_that_lm_studio_was_started(client: Client, studio: LMStudi
     assert (stale.source.reachable, codes(stale)) == (False, ["stale"])
     studio.start()
 
-    while not (listed := client.list(since=stale.generation, timeout=0.01)).source.reachable:
+    while not (listed := client.list(since=stale.generation, timeout=0.2)).source.reachable:
         client.list()
 
     assert (codes(listed), ids(listed)) == ([], ids(stale))

@@ -126,9 +126,10 @@ def test_nesting_without_end_is_refused() -> None:
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text() | st.floats(-1e9, 1e9),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
 )
 
 
-@given(st.dictionaries(st.text(), JSON))
+@given(st.dictionaries(st.text(), JSON, max_size=5))
 def test_free_form_values_arrive_as_they_are(value: dict[str, Any]) -> None:
     assert value_of(received(extra=value).extra) == value

@@ -161,7 +161,7 @@ def test_news_that_are_no_text_are_told_all_the_same(encoding: Encoding) -> None
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.binary(),
     lambda inner: st.lists(inner) | st.dictionaries(st.integers() | st.text(), inner),
-    max_leaves=30,
+    max_leaves=10,
 )
 
 
