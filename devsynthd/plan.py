@@ -16,7 +16,7 @@ from devsynthd.settings.document import given_by_toml
 from devsynthd.settings.file import given_by_file, others_can_read
 from devsynthd.settings.sources import Given, combine, given_by_environment, given_by_flags
 from devsynthd.settings.trust import check_ca_bundle
-from devsynthd.transport.router import STALL_S
+from devsynthd.transport.outboxes import STALL_S
 from devsynthd.upstream.weights import find_embedded
 from devsynthd.wire.errors import ConfigInvalid
 from devsynthd.wire.requests import Value

@@ -1,7 +1,6 @@
 """The ROUTER socket: frames in, frames out. Knows peers, no messages."""
 
 import asyncio
-import logging
 import os
 import secrets
 import socket
@@ -12,24 +11,19 @@ import zmq
 
 from devsynthd.host.limits import resident_bytes
 from devsynthd.transport.admission import Admission
+from devsynthd.transport.outboxes import STALL_S, Outboxes
 from devsynthd.transport.peer import Frames, Peer
 from devsynthd.transport.peers import Peers
 from devsynthd.transport.poller_entry import PollerEntry
 from devsynthd.transport.shedding import MAX_GROWTH_BYTES, Shedding
 
-logger = logging.getLogger(__name__)
-
 HANDSHAKE_MS = 1000
 RECEIVE_HIGH_WATER = 16
 # Messages, not bytes: enough for a burst of chunks, few enough for replies of a megabyte.
 SEND_HIGH_WATER = 64
-MAX_OUTBOX_BYTES = 16 * 2**20  # and one message more: however long an answer is, it has room
 # Messages read before they are answered, and all of them before other work of the loop has its
 # turn. Mostly there is one. Of many, libzmq's thread sends the answers together, woken up once.
 BURSTS = (1, 16, 16, 16, 16)
-MIN_RETRY_S, MAX_RETRY_S = 0.002, 0.05
-LONG_S, LONG_RETRY_S = 5.0, 1.0  # a reader may be suspended for hours: no reason to wake up often
-STALL_S = 30.0
 LINGER_MS = 1000
 START_BYTES = 64  # of a message that is too large: enough to see its encoding
 SILENCE_S, SILENCE_LIMIT_S = 0.05, 0.5
@@ -81,17 +75,12 @@ class Router:
         max_growth_bytes: int = MAX_GROWTH_BYTES,
         stall_s: float = STALL_S,
     ) -> None:
-        self._listener, self._stall_s = listener, stall_s
-        self._max_body_bytes = max_body_bytes
+        self._listener, self._max_body_bytes = listener, max_body_bytes
         self._loop = asyncio.get_running_loop()
         self._heard = 0  # messages
-        self._slow: set[Peer] = set()
-        self._stalled: set[Peer] = set()  # those that have not read for so long that it was logged
-        self._all_sent = asyncio.Event()
-        self._all_sent.set()
-        self._retry: asyncio.TimerHandle | None = None
-        self._retry_s = MIN_RETRY_S
-        self._moved_at = 0.0  # when a slow peer read last, or another one became slow
+        self._outboxes = Outboxes(
+            self._try, writable=listener.writable, stalled=listener.stalled, stall_s=stall_s
+        )
         self._drain_due: asyncio.Handle | None = None
         self._is_draining = False
         self._held: list[tuple[Peer, Frames]] | None = None  # what is to be sent after a burst
@@ -167,9 +156,7 @@ class Router:
 
         If one of these reads on, it is waited for as well.
         """
-        self._stalled |= self._slow.intersection(but_for)
-        self._look_if_all_sent()
-        await self._all_sent.wait()
+        await self._outboxes.flushed(but_for)
 
     async def fall_silent(self, silence_s: float = SILENCE_S) -> None:
         """Go on reading until nothing has come for *silence_s*: who just spoke is to get an answer.
@@ -188,10 +175,9 @@ class Router:
             return
         self._loop.remove_reader(self._socket.fileno())
         self._loop.remove_reader(self._peers.fileno())
-        for timer in (self._retry, self._drain_due):
-            if timer is not None:
-                timer.cancel()
-        self._flush_slow()
+        if self._drain_due is not None:
+            self._drain_due.cancel()
+        self._outboxes.close()
         if self._admission is not None:
             self._admission.close()
         self._peers.close()
@@ -270,8 +256,7 @@ class Router:
         return self._peers.hang_up(lambda peer: spares_waiting and self._listener.is_waiting(peer))
 
     def _left(self, peer: Peer) -> None:
-        self._no_longer_slow(peer)
-        peer.outbox.clear()
+        self._outboxes.forget(peer)
         self._listener.left(peer)
 
     # Sending -------------------------------------------------------------------------------
@@ -284,25 +269,7 @@ class Router:
             return
         if (not peer.outbox and self._try(peer, frames)) or peer.gone:
             return
-        size = sum(map(len, frames))
-        if peer.outbox_bytes >= MAX_OUTBOX_BYTES:
-            if not peer.loses_replies:  # one line, however many they are
-                logger.warning(
-                    "pid %s does not read: its replies are dropped",
-                    peer.pid,
-                    extra={"fields": {"client_pid": peer.pid}},
-                )
-            peer.loses_replies = True
-            self._listener.stalled(peer)
-            return
-        peer.outbox.append(frames)
-        peer.outbox_bytes += size
-        if peer.slow_since is None:
-            peer.slow_since = self._loop.time()
-        if peer not in self._slow:
-            self._slow.add(peer)
-            self._all_sent.clear()
-            self._retry_in(MIN_RETRY_S)
+        self._outboxes.keep(peer, frames)
 
     def _try(self, peer: Peer, frames: Frames) -> bool:
         """Return whether *frames* left; a peer that is not there any more is forgotten."""
@@ -323,66 +290,3 @@ class Router:
             if not self._is_draining and self._is_readable():
                 self._drain_soon()
         return True
-
-    def _retry_slow(self) -> None:
-        self._retry = None
-        progress = self._flush_slow()
-        now = self._loop.time()
-        for peer in list(self._slow):
-            if peer.slow_since is not None and now - peer.slow_since > self._stall_s:
-                peer.slow_since = now
-                if peer not in self._stalled:
-                    logger.warning(
-                        "pid %s has not read for %.0f s",
-                        peer.pid,
-                        self._stall_s,
-                        extra={"fields": {"client_pid": peer.pid}},
-                    )
-                self._stalled.add(peer)
-                self._look_if_all_sent()
-                self._listener.stalled(peer)
-        if progress:
-            self._retry_in(MIN_RETRY_S)
-        elif self._retry is None:
-            longest_s = MAX_RETRY_S if now - self._moved_at < LONG_S else LONG_RETRY_S
-            self._retry_after(min(longest_s, self._retry_s * 2))
-
-    def _retry_in(self, delay_s: float) -> None:
-        """Try again soon, since something has moved."""
-        self._moved_at = self._loop.time()
-        if self._retry is not None:
-            self._retry.cancel()
-        self._retry_after(delay_s)
-
-    def _retry_after(self, delay_s: float) -> None:
-        # By timer, not by POLLOUT: that stays true while any other peer could be written to.
-        self._retry_s = delay_s
-        self._retry = self._loop.call_later(delay_s, self._retry_slow) if self._slow else None
-
-    def _flush_slow(self) -> bool:
-        """Send what waits, as far as it goes; return whether anything left."""
-        progress = False
-        for peer in list(self._slow):
-            while peer.outbox and self._try(peer, peer.outbox[0]):
-                peer.outbox_bytes -= sum(map(len, peer.outbox.popleft()))
-                peer.slow_since = self._loop.time()
-                self._stalled.discard(peer)
-                progress = True
-            if not peer.outbox and not peer.gone:
-                self._no_longer_slow(peer)
-                peer.slow_since = None
-                peer.loses_replies = False
-                self._listener.writable(peer)
-        self._look_if_all_sent()  # one that had stalled may be reading
-        return progress
-
-    def _no_longer_slow(self, peer: Peer) -> None:
-        self._slow.discard(peer)
-        self._stalled.discard(peer)
-        self._look_if_all_sent()
-
-    def _look_if_all_sent(self) -> None:
-        if self._slow <= self._stalled:
-            self._all_sent.set()
-        else:
-            self._all_sent.clear()

@@ -23,7 +23,7 @@ from devsynthd.daemon import Daemon
 from devsynthd.host.address import socket_address
 from devsynthd.host.disk import DISK, Disk
 from devsynthd.plan import make_plan
-from devsynthd.transport.router import STALL_S
+from devsynthd.transport.outboxes import STALL_S
 from tests.support.lines import Lines
 from tests.support.service_manager import started_with
 from tests.support.upstream_server import UpstreamServer

@@ -11,8 +11,9 @@ import zmq
 import zmq.asyncio
 
 from devsynthd.transport.claim import Claim
+from devsynthd.transport.outboxes import STALL_S
 from devsynthd.transport.peer import Frames, Peer
-from devsynthd.transport.router import STALL_S, Router
+from devsynthd.transport.router import Router
 from devsynthd.transport.shedding import MAX_GROWTH_BYTES
 
 MAX_MESSAGE_BYTES = 4 * 2**20

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import zmq.asyncio
 
+from devsynthd.transport.outboxes import MAX_OUTBOX_BYTES
 from devsynthd.transport.peer import Peer
-from devsynthd.transport.router import MAX_OUTBOX_BYTES, SEND_HIGH_WATER
+from devsynthd.transport.router import SEND_HIGH_WATER
 from tests.transport.listening import client, listening
 
 MESSAGE_BYTES = 64 * 2**10
