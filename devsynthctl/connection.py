@@ -54,7 +54,7 @@ class Connection:
     """
 
     def __init__(self, wire: socket.socket, on_idle: OnIdle | None) -> None:
-        self._wire, self._on_idle = wire, on_idle
+        self._wire, self._fd, self._on_idle = wire, wire.fileno(), on_idle
         self.ended = self._hung_up = self._is_closed = self._is_read = False
         self._decoder = Decoder()
         self._lock = threading.Lock()  # for what is below; nobody holds it while waiting
@@ -71,12 +71,13 @@ class Connection:
         Raises:
             Disconnected: It hung up, or speaks something else.
         """
-        while not self._decoder.is_made:
-            if self._wait(until):
+        while True:
+            if has_moved := self._wait(until):
                 self._read()
-            elif not may_go_on(until, self._on_idle):
+            if self._decoder.is_made:
+                return True
+            if not may_go_on(until, None if has_moved else self._on_idle):
                 return False
-        return True
 
     def send(self, body: bytes, until: float | None) -> bool:
         """Send *body*; return false if nothing of it could leave before *until* (monotonic).
@@ -96,7 +97,7 @@ class Connection:
             if has_left:
                 return True
             poll = select.poll()
-            poll.register(self._wire, select.POLLOUT)
+            poll.register(self._fd, select.POLLOUT)  # which another thread may close meanwhile
             if not may_go_on(until, None if poll.poll(_slice_ms(until)) else self._on_idle):
                 return number > 0  # the rest leaves before all else
 
@@ -124,10 +125,10 @@ class Connection:
             self._is_read = True
         try:
             while True:
-                if self._wait(until):
-                    if bodies := self._read():
-                        return bodies
-                elif not may_go_on(until, self._on_idle):
+                has_moved = self._wait(until)
+                if has_moved and (bodies := self._read()):
+                    return bodies
+                if not may_go_on(until, None if has_moved else self._on_idle):
                     return []
         except Disconnected:
             raise HungUp if self._hung_up else Disconnected from None

@@ -103,6 +103,8 @@ class Connection:
             for unsent in self._outbox:
                 unsent.sent.cancel()
         self._outbox.clear()
+        with contextlib.suppress(OSError):
+            self._wire.shutdown(socket.SHUT_RDWR)  # a child of a fork may have it open, too
         self._wire.close()
 
     def _write(self) -> None:

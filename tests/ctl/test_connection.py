@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ import pytest
 from devsynthctl import Client, ConnectionLost, DaemonUnreachable, NoAnswer
 from devsynthctl.connection import Disconnected
 from devsynthctl.link import Link
+from devsynthctl.zmtp import OPENING
 from devsynthd.host.service_names import SYSTEMD_SERVICE
 from devsynthd.wire.codec import encode
 from devsynthd.wire.errors import ConfigInvalid, Forbidden, ShuttingDown
@@ -123,6 +124,22 @@ def test_a_listener_that_speaks_something_else_is_not_taken_for_a_daemon(
                 peer.close()
 
         thread = threading.Thread(target=greet)
+        thread.start()
+        with pytest.raises(NoAnswer):
+            ctl.ping()
+        thread.join()
+
+
+def test_a_listener_that_never_comes_to_an_end_is_given_up_in_time(socket_path: Path) -> None:
+    def pour(listener: socket.socket) -> None:
+        peer, _ = listener.accept()
+        with peer, suppress(OSError):
+            peer.sendall(OPENING[:64] + b"\6" + bytes([0x7F] * 8))  # a command of so many bytes
+            while True:
+                peer.sendall(bytes(4096))
+
+    with listening(socket_path) as listener, Client(socket_path, timeout=0.3) as ctl:
+        thread = threading.Thread(target=pour, args=(listener,))
         thread.start()
         with pytest.raises(NoAnswer):
             ctl.ping()
