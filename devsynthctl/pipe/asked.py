@@ -8,7 +8,7 @@ from msgspec import Raw, Struct
 
 from devsynthctl.attempts import MEANT_FOR_ONE, REPEATABLE
 from devsynthctl.pipe.lines import Line
-from devsynthd.wire.codec import DECODE_ERRORS, Encoding, Undecodable, decode_request
+from devsynthd.wire.codec import DECODE_ERRORS
 from devsynthd.wire.errors import BadRequest
 from devsynthd.wire.limits import MAX_BODY_BYTES
 from devsynthd.wire.requests import ABSENT, IdOnWire, RequestId
@@ -18,7 +18,6 @@ _GENERATING = ("generate", "embed")
 _EXAMPLE = 'a line is one request, like {"op": "ping", "id": 1}'
 _ID_RULE = "a string of 1 to 128 characters, or a whole number within ±(2^53 - 1)"
 _LESS = "send less context or smaller images"
-_LONG_BYTES = 64 * 1024
 _SENT_BYTES = len('"sent":1000000000000.000,')
 
 
@@ -95,7 +94,6 @@ def read_line(line: Line, client: str, timeout_s: float | None) -> Asked:
     given_id = _request_id(fields.id)
     if given_id is None:
         raise _bad(line, "has an `id` that cannot be one", f"an id is {_ID_RULE}")
-    _check_answerable(line, text)
     missing = []
     if fields.timeout is not ABSENT:
         timeout_s = _value(fields.timeout, float)
@@ -138,17 +136,6 @@ def same_id(line: Line, request_id: RequestId) -> BadRequest:
         "an id is free again after the result or the error of its request",
         id=request_id,
     )
-
-
-def _check_answerable(line: Line, text: bytes) -> None:
-    """Raise what the daemon would tell without an id: nobody could say whose error that is."""
-    if len(text) <= _LONG_BYTES:
-        return
-    try:
-        decode_request(text, Encoding.JSON)
-    except Undecodable as exc:
-        if exc.request_id is None:
-            raise _bad(line, f"cannot be sent: {exc}", exc.reason.hint or _EXAMPLE) from exc
 
 
 def _bad(line: Line, what: str, hint: str = _EXAMPLE, **details: object) -> BadRequest:

@@ -68,6 +68,7 @@ class Scene:
         self.upstream, self.client, self.config = upstream, client, config
         self.ctl = ctl
         self._fault, self._pid, self._home = fault, pid, home
+        self._others = frozenset(self._all_children())  # of this process, by earlier tests
 
     def begin(self) -> None:
         """Make the fault, once nothing is under way that needs what it takes."""
@@ -88,6 +89,9 @@ class Scene:
 
     def children(self) -> list[str]:
         """Return the processes that it has started and that are there, ended or not."""
+        return [pid for pid in self._all_children() if pid not in self._others]
+
+    def _all_children(self) -> list[str]:
         tasks = Path(f"/proc/{self._pid}/task").glob("*/children")
         return [pid for each in tasks for pid in each.read_text("ascii").split()]
 

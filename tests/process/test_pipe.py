@@ -105,13 +105,12 @@ def test_a_line_of_33_mib_is_skipped_and_one_of_32_is_not(
 
 
 def test_a_line_that_the_daemon_could_not_answer_is_not_sent(daemon: DaemonProcess) -> None:
-    messages = [{"role": "user", "content": "x"}] * 9000
-    line = json.dumps({"op": "generate", "id": 5, "messages": messages})
+    line = '{"op": "generate", "id": 5, "x": ' + "[" * 40_000 + "]" * 40_000 + "}"
 
     error, pong = replies_to(daemon, f"{line}\n{PING}\n")
 
     assert error["id"] is None
-    assert error["error"]["message"].endswith("more than 4096 messages")
+    assert error["error"]["message"].endswith("is nested too deeply")
     assert pong["id"] == 1
 
 

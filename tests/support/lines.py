@@ -1,6 +1,7 @@
 """The lines that a process writes, to be looked at and waited for."""
 
 import threading
+from contextlib import suppress
 from typing import IO
 
 WAIT_S = 10.0
@@ -46,10 +47,11 @@ class Lines:
         return [line for line in self._lines if part in line]
 
     def _read(self) -> None:
-        for line in self._stream:
-            with self._news:
-                self._lines.append(line)
-                self._news.notify_all()
+        with suppress(ValueError):  # closed by whoever has it, who wants no more of it
+            for line in self._stream:
+                with self._news:
+                    self._lines.append(line)
+                    self._news.notify_all()
         with self._news:
             self._ended = True
             self._news.notify_all()

@@ -56,11 +56,6 @@ def sent(text: str, timeout_s: float | None = None) -> dict[str, Any]:
         (b'{"id": "\xff"}', "cannot be one"),
         (b'{"id": "%s"}' % (b"x" * 129), "cannot be one"),
         (b'{"id": 1, "x": %s}' % (b"[" * 100_000 + b"]" * 100_000), "is nested too deeply"),
-        (
-            b'{"op": "generate", "id": 1, "messages": [%s]}'
-            % b",".join([b'{"role": "user", "content": "x"}'] * 9000),
-            "more than 4096 messages",
-        ),
     ],
 )
 def test_what_cannot_be_answered_by_its_id_is_refused_by_its_line(text: bytes, part: str) -> None:
