@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
+from devsynthd.service.grown_text import GrownText
 from devsynthd.service.ledger import Ledger
 from devsynthd.wire.codec import Encoding, encode
 from devsynthd.wire.errors import (
@@ -106,7 +107,7 @@ class Call:
         self.on_writable: Callable[[], None] = lambda: None
         self.on_change: Callable[[Call], None] = lambda _: None
         self.told_position: int | None = None
-        self.text: list[str] = []
+        self.text = GrownText()
         self.task: asyncio.Task[None] | None = None
         self.deadline: float | None = None  # on the event loop's clock
         self.answered = False
@@ -194,7 +195,7 @@ class Call:
         """Answer with *error*, and with the text so far where the protocol tells it."""
         tells_text = isinstance(error, Cancelled | DeadlineExceeded | Incomplete)
         if tells_text and not self.is_subscription:
-            error.details.setdefault("text", "".join(self.text))
+            error.details.setdefault("text", str(self.text))
         state: RequestState = "cancelled" if isinstance(error, Cancelled) else "failed"
         try:
             self._answer(Error(id=self.id, error=error_info(error)), state)

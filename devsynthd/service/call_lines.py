@@ -58,7 +58,7 @@ def log_ended(call: Call, result: AnyResult | None) -> None:
     logger.log(level, "%s", ending(info), extra={"fields": fields})
     if logger.isEnabledFor(logging.DEBUG):
         if call.text:
-            fields = {**call.fields, "answer": Excerpt("".join(call.text))}
+            fields = {**call.fields, "answer": Excerpt(str(call.text))}
             logger.debug("an answer", extra={"fields": fields})
         if call.error is not None:
             fields = {**call.fields, "error": Excerpt(call.error.message)}

@@ -1,6 +1,7 @@
 """How an answer gets from the upstream to the client."""
 
 from devsynthd.service.call import Call
+from devsynthd.service.grown_text import GrownText
 from devsynthd.upstream.base import Delta
 from devsynthd.upstream.relay import Relay
 
@@ -13,7 +14,7 @@ class Delivery:
     def __init__(self, call: Call, *, stream: bool) -> None:
         self._call, self._stream = call, stream
         self.relay = Relay[Delta](MAX_UNTAKEN, self._ready)
-        self.reasoning: list[str] = []
+        self.reasoning = GrownText()
         call.on_writable = self._ready
 
     def finish(self) -> None:
@@ -38,9 +39,9 @@ class Delivery:
         begins, self._call.state = self._call.state != "streaming", "streaming"
         text = "".join([delta.text for delta in deltas])
         reasoning = "".join([delta.reasoning for delta in deltas])
-        self._call.text.append(text)
+        self._call.text.add(text)
         if reasoning:
-            self.reasoning.append(reasoning)
+            self.reasoning.add(reasoning)
         if self._stream:
             calls = tuple([part for delta in deltas for part in delta.tool_calls])
             self._call.chunk(text, reasoning, calls)

@@ -74,8 +74,8 @@ class GenerationService:
         self._tally.tokens += tokens
         return Completion(
             model=ending.model or route.model,
-            text="".join(call.text),
-            reasoning="".join(delivery.reasoning) or None,
+            text=str(call.text),
+            reasoning=str(delivery.reasoning) or None,
             tool_calls=ending.tool_calls,
             finish_reason=ending.finish_reason,
             usage=ending.usage,
@@ -110,7 +110,7 @@ async def _check(structure: Structure, call: Call, delivery: Delivery, ending: E
     Raises:
         UpstreamError: It does not.
     """
-    text, reasoning = "".join(call.text), "".join(delivery.reasoning).strip()
+    text, reasoning = str(call.text), str(delivery.reasoning).strip()
     if not text.strip() and await structure.fits(reasoning):
         delivery.add(Delta(text=reasoning))
         return

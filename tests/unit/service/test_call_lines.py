@@ -251,7 +251,8 @@ def test_at_debug_prompt_and_answer_begin(
     caplog.set_level(logging.DEBUG, "devsynthd")
     call = call_of(request_)
     log_begun(call)
-    call.text += ["the ", "answer", "." * 5000]
+    for piece in ("the ", "answer", "." * 5000):
+        call.text.add(piece)
     call.succeed(COMPLETION)
     log_ended(call, COMPLETION)
 

@@ -35,7 +35,7 @@ def test_what_waits_for_a_slow_client_is_handed_on_at_the_end() -> None:
 
         chunks = [msgspec.msgpack.decode(body) for (body,) in asker.sent]
         assert [(chunk["seq"], chunk["text"]) for chunk in chunks] == [(0, "ab"), (1, "c")]
-        assert ("".join(call.text), delivery.reasoning) == ("abc", ["why"])
+        assert (str(call.text), str(delivery.reasoning)) == ("abc", "why")
 
     asyncio.run(run())
 

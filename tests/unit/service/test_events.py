@@ -261,7 +261,7 @@ def test_an_event_quotes_no_answer_and_no_prompt() -> None:
         watcher = Watcher()
         room.events.enter(call_of(watcher), ("requests",))
         call = room.generate(1)
-        call.text.append("secret")
+        call.text.add("secret")
         details = {"text": "secret", "path": "$.a"}
         call.fail(UpstreamError('at $.a: "secret" is no integer', details=details))
 
