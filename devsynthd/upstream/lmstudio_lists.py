@@ -142,8 +142,9 @@ def _v0_model(entry: dict[str, Any], ids: set[str]) -> Model:
         name=line(model_id) or "?",
         owner=line(entry.get("publisher")),
         kind=_KINDS.get(kind, "unknown"),
-        # A state that nobody has heard of is no reason to say that it is not loaded.
-        loaded=False if state in {"not-loaded", "loading"} else None,
+        # A state that nobody has heard of is no reason to say that it is not loaded. It may be a
+        # list, too, which a set would not take.
+        loaded=False if state in ("not-loaded", "loading") else None,
         max_context_length=count(entry.get("max_context_length")),
         architecture=line(entry.get("arch")),
         quantization=line(entry.get("quantization")),

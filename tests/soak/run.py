@@ -263,7 +263,7 @@ class Run:
         most_threads: int | None,
     ) -> list[str]:
         status = monitor.status()
-        # A connection on which the event loop asks is held by a descriptor of its own, too.
+        # A connection is held by a descriptor of its own, too, by which it can be hung up on.
         kept = held.descriptors.get(UPSTREAM, 0) - held.doubled
         children = children_of(self._supervisor.pid)
         bounds = {
@@ -273,7 +273,7 @@ class Run:
             "exchanges go on at the upstream": (self._upstream.under_way(), 0),
             "connections to the upstream are kept": (kept, MAX_CONNECTIONS),
             "connections are open at the upstream": (connections_at(self._upstream.port), kept),
-            "connections to the upstream are held twice": (held.doubled, min(kept, CONCURRENCY)),
+            "connections to the upstream are held twice": (held.doubled, kept),
             "threads are there": (held.threads, most_threads or held.threads),
             f"processes are its children ({children})": (len(children), 0),
         }

@@ -110,9 +110,16 @@ def test_v0_tells_less() -> None:
 
 @pytest.mark.parametrize(
     ("state", "loaded"),
-    [("loaded", True), ("not-loaded", False), ("loading", False), ("resting", None), (None, None)],
+    [
+        ("loaded", True),
+        ("not-loaded", False),
+        ("loading", False),
+        ("resting", None),
+        (None, None),
+        ([], None),
+    ],
 )
-def test_loaded_has_three_values(state: str | None, loaded: bool | None) -> None:  # noqa: FBT001 - a column
+def test_loaded_has_three_values(state: object, loaded: bool | None) -> None:  # noqa: FBT001 - a column
     (model,) = models_of_v0({"data": [{"id": "m", "type": "llm", "state": state}]})
 
     assert model.loaded is loaded
