@@ -79,7 +79,10 @@ def id_in(body: bytes, encoding: Encoding) -> RequestId | None:
 def assert_means_the_same(request: Request) -> None:
     """Fail if *request* is another one after it was written and read in either encoding."""
     for encoding in Encoding:
-        sent = _with_free_forms(request) if encoding is Encoding.MSGPACK else request
+        try:
+            sent = _with_free_forms(request) if encoding is Encoding.MSGPACK else request
+        except OverflowError:  # only JSON can say a number of that size
+            continue
         again = decode_request(encode(sent, encoding), encoding)
         assert again == request, (again, request)
 
