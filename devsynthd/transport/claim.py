@@ -43,6 +43,7 @@ class Claim:
         with ExitStack() as undo:
             self._folder_fd = _open_private_directory(path.parent)
             undo.callback(os.close, self._folder_fd)
+            _has_socket(path, self._folder_fd)  # before a lock is left beside another file
             self._lock_fd = _lock(path, self._folder_fd)
             undo.callback(os.close, self._lock_fd)
             if inherited is None:
@@ -182,14 +183,23 @@ def _take(fd: int, lock_path: Path, path: Path) -> None:
         ) from exc
 
 
-def _clear_dead_socket(path: Path, folder_fd: int) -> None:
-    """Remove a socket file whose owner is dead; refuse anything else that is in the way."""
+def _has_socket(path: Path, folder_fd: int) -> bool:
+    """Return whether there is a socket at *path*; refuse anything else."""
     try:
         mode = os.lstat(path.name, dir_fd=folder_fd).st_mode
     except FileNotFoundError:
-        return
+        return False
     if not stat.S_ISSOCK(mode):
-        raise ClaimRefused(f"{path} exists and is not a socket; move it away")
+        raise ClaimRefused(
+            f"{path} exists and is not a socket; choose another with --socket, or move it away"
+        )
+    return True
+
+
+def _clear_dead_socket(path: Path, folder_fd: int) -> None:
+    """Remove a socket file whose owner is dead; refuse anything else that is in the way."""
+    if not _has_socket(path, folder_fd):
+        return
     # Nobody but the owner of a listening socket accepts, and systemd accepts for a daemon that
     # does not run yet: taking its path would leave it deaf for good. So only a refusal counts.
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:

@@ -130,8 +130,8 @@ def at_the_socket(kind: str, path: Path, precious: Path) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("kind", "told"),
     [
-        ("link", "exists and is not a socket; move it away"),
-        ("link to a socket", "exists and is not a socket; move it away"),
+        ("link", "exists and is not a socket; choose another"),
+        ("link to a socket", "exists and is not a socket; choose another"),
         ("socket of another", "listens on"),
     ],
 )

@@ -300,8 +300,9 @@ def test_what_is_no_socket_is_left_alone(path: Path, kind: str) -> None:
             path.symlink_to("nowhere")
     before = path.lstat()
 
-    assert f"{path} exists and is not a socket; move it away" in refusal(path)
+    assert f"{path} exists and is not a socket; choose another" in refusal(path)
     assert path.lstat() == before
+    assert [each.name for each in path.parent.iterdir()] == [path.name]  # no lock beside it
 
 
 def test_a_socket_that_somebody_else_put_there_meanwhile_stays(path: Path) -> None:
