@@ -4,6 +4,7 @@ The socket's monitor tells of connections by their descriptors, a message tells 
 routing id.
 """
 
+import logging
 import os
 import socket
 import struct
@@ -13,6 +14,8 @@ from contextlib import suppress
 import zmq
 
 from devsynthd.transport.peer import Peer, Send, parse_peer_address
+
+logger = logging.getLogger(__name__)
 
 _READABLE = int(zmq.POLLIN)
 _EVENT = struct.Struct("=Hi")  # zmq_socket_monitor(3). pyzmq's own reader brings zmq.asyncio along
@@ -102,6 +105,16 @@ class Peers:
             if peer is None or not (peer.is_own or spared(peer)):
                 ended += _shut(fd)
         return ended
+
+    def end(self, peer: Peer) -> None:
+        """End the connection of *peer*, which is forgotten once that has happened."""
+        self.read_news()  # its descriptor may be another file's by now
+        if not peer.gone and _shut(peer.fd):
+            logger.warning(
+                "hung up on a client (uid %s, pid %s): its message has too many parts",
+                peer.uid,
+                peer.pid,
+            )
 
     def close(self) -> None:
         """Stop listening to the monitor."""

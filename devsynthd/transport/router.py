@@ -24,6 +24,8 @@ SEND_HIGH_WATER = 64
 # Messages read before they are answered, and all of them before other work of the loop has its
 # turn. Mostly there is one. Of many, libzmq's thread sends the answers together, woken up once.
 BURSTS = (1, 16, 16, 16, 16)
+# Of one message; nothing limits them in libzmq. A millisecond's worth, and far more than a mistake.
+MAX_PARTS = 1024
 LINGER_MS = 1000
 START_BYTES = 64  # of a message that is too large: enough to see its encoding
 SILENCE_S, SILENCE_LIMIT_S = 0.05, 0.5
@@ -39,7 +41,10 @@ class Listener(Protocol):
         """The number of clients that have said something and are still there has changed."""
 
     def received(self, peer: Peer, frames: Frames) -> None:
-        """*peer* sent a message; *frames* are those behind its routing id."""
+        """*peer* sent a message; *frames* are those behind its routing id.
+
+        Between the first and the last they are left empty: two are all that anybody may send.
+        """
 
     def unread(self, peer: Peer, *, delimiter: bool) -> None:
         """*peer* sent a message that there is no memory for; before it came a *delimiter*, or none.
@@ -77,7 +82,8 @@ class Router:
     ) -> None:
         self._listener, self._max_body_bytes = listener, max_body_bytes
         self._loop = asyncio.get_running_loop()
-        self._heard = 0  # messages
+        self._heard = 0  # messages, and each look at one that is endless
+        self._is_skipping = False  # amid a message of too many parts
         self._outboxes = Outboxes(
             self._try, writable=listener.writable, stalled=listener.stalled, stall_s=stall_s
         )
@@ -192,6 +198,8 @@ class Router:
         self._is_draining = True
         try:
             for most in BURSTS:
+                if self._is_skipping and not self._skip():
+                    break
                 self._read(most)
                 # Sending may have consumed the edge that announces new messages.
                 if not self._is_readable():
@@ -211,6 +219,8 @@ class Router:
                 except zmq.Again:
                     return
                 self._receive(routing_id)
+                if self._is_skipping:
+                    return
         finally:
             self._held = None
             for peer, frames in said:
@@ -221,24 +231,47 @@ class Router:
         frame = self._socket.recv(_NOW, copy=False)
         parts = [frame]
         while frame.more:
+            if len(parts) == MAX_PARTS:
+                self._is_skipping = True
+                break
             frame = self._socket.recv(_NOW, copy=False)
             parts.append(frame)
         self._heard += 1
         peer = self._peers.sender(routing_id, frame)
         if peer is None:
             return
-        delimiter = len(parts) > 1 and not len(parts[0])
+        if self._is_skipping:
+            self._peers.end(peer)
+            return
+        count = len(parts)
+        delimiter = count > 1 and not len(parts[0])
         # To copy what is refused anyway would take as long as some hundred answers.
         if (size := max(map(len, parts))) > self._max_body_bytes:
             start = bytes(parts[-1].buffer[:START_BYTES])
             self._listener.too_large(peer, start, size, delimiter=delimiter)
             return
         try:
-            frames = [part.bytes for part in parts]
+            if count > 2:  # noqa: PLR2004 - to be refused: only their number is wanted
+                frames = [parts[0].bytes, *[b""] * (count - 2), frame.bytes]
+            else:
+                frames = [part.bytes for part in parts]
         except MemoryError:
             self._listener.unread(peer, delimiter=delimiter)
         else:
             self._listener.received(peer, frames)
+
+    def _skip(self) -> bool:
+        """Drop parts of a message that has too many; return whether that was the last of them.
+
+        Until then there is nothing else to read, but the loop has other work.
+        """
+        self._heard += 1  # those behind it are not silent
+        recv = self._socket.recv
+        for _ in range(MAX_PARTS):
+            if not recv(_NOW, copy=False).more:
+                self._is_skipping = False
+                return True
+        return False
 
     def _is_readable(self) -> bool:
         return bool(int(self._socket.get(zmq.EVENTS)) & _READABLE)
