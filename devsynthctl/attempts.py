@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from msgspec import structs
 
-from devsynthctl.errors import ConnectionLost, NoAnswer
+from devsynthctl.errors import BadReply, ConnectionLost, DaemonUnreachable, NoAnswer
 from devsynthd.wire.codec import encode
 from devsynthd.wire.errors import BadRequest, DevsynthError, ShuttingDown
 from devsynthd.wire.limits import MAX_BODY_BYTES
@@ -174,8 +174,31 @@ def silent(path: os.PathLike[str]) -> NoAnswer:
     """Return the error for whoever listens at *path*, and does not speak."""
     return NoAnswer(
         f"whoever listens at {os.fspath(path)} does not answer",
-        hint="is the daemon stuck or still starting? Its log tells; `--timeout` says how long to"
-        " wait",
+        hint="is the daemon stuck or still starting? Its log tells; a longer timeout waits longer",
+    )
+
+
+def foreign(path: os.PathLike[str]) -> DaemonUnreachable:
+    """Return the error for whoever listens at *path*, and is no daemon."""
+    return DaemonUnreachable(
+        f"whoever listens at {os.fspath(path)} is no devsynthd: it does not speak ZeroMQ",
+        hint="end that program, or name another path with --socket or DEVSYNTH_SOCKET",
+    )
+
+
+def busy() -> NoAnswer:
+    """Return the error for what a signal's handler asks in the middle of another answer."""
+    return NoAnswer(
+        "a signal came in the middle of another answer, and its handler has asked something",
+        hint="have it ask on a client of its own, or try again",
+    )
+
+
+def bad_reply(reason: str) -> BadReply:
+    """Return the error for a reply that is none, for the *reason* given."""
+    return BadReply(
+        f"the reply is not in the protocol: {reason}",
+        hint="does this socket belong to devsynthd, and to one of the same version?",
     )
 
 

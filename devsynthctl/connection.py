@@ -10,7 +10,7 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 
-from devsynthctl.attempts import silent
+from devsynthctl.attempts import foreign, silent
 from devsynthctl.knock import knock
 from devsynthctl.zmtp import OPENING, Decoder, NotZmtp, framed
 from devsynthd.host.address import Address
@@ -26,7 +26,9 @@ READ_BYTES = 65_536
 OnIdle = Callable[[], None]
 """Called after each `INTERRUPTIBLE_S` of silence; what it raises ends the wait."""
 
-_RETRY_S = 0.02
+RETRY_S = 0.02
+"""How soon it is looked again for a daemon that did not take a connection."""
+
 _IN, _OUT = select.POLLIN, select.POLLOUT
 _IN_AND_OUT = _IN | _OUT
 
@@ -37,6 +39,10 @@ class Disconnected(Exception):
 
 class HungUp(Disconnected):
     """It is we who ended it, while the peer was still there."""
+
+
+class Foreign(Disconnected):
+    """The peer speaks something else."""
 
 
 class Connection:
@@ -51,17 +57,22 @@ class Connection:
 
     Attributes:
         ended: Whether the connection is known to have ended: sending and receiving find out.
+        holds_bodies: Some have been taken from the socket, and whoever receives them has not said
+            by setting it to false that they are where they belong.
     """
 
     def __init__(self, wire: socket.socket, on_idle: OnIdle | None) -> None:
         self._wire, self._fd, self._on_idle = wire, wire.fileno(), on_idle
-        self.ended = self._hung_up = self._is_closed = self._is_read = False
+        self.ended = self._hung_up = self._is_closed = self.holds_bodies = False
         self._decoder = Decoder()
-        self._lock = threading.Lock()  # for what is below; nobody holds it while waiting
+        # For what is below; nobody holds it while waiting. A signal's handler, or the garbage
+        # collector, may come to it in a thread that has it.
+        self._lock = threading.RLock()
+        self._readers = 0  # more than one: handlers of signals that have asked something
+        self._is_writing = False
         self._begun = 0  # frames, of which the last is
         self._unsent = memoryview(OPENING)  # or the rest of it
         self._posted: deque[bytes] = deque()
-        self._poll, self._watched = select.poll(), 0  # and what for
         self._is_over = False  # nothing more is to be read
         weakref.finalize(self, wire.close)  # it would be complained of that it was left open
 
@@ -74,6 +85,7 @@ class Connection:
         while True:
             if has_moved := self._wait(until):
                 self._read()
+                self.holds_bodies = False  # nothing has been asked
             if self._decoder.is_made:
                 return True
             if not may_go_on(until, None if has_moved else self._on_idle):
@@ -122,7 +134,7 @@ class Connection:
         with self._lock:
             if self._is_closed:
                 raise HungUp if self._hung_up else Disconnected
-            self._is_read = True
+            self._readers += 1
         try:
             while True:
                 has_moved = self._wait(until)
@@ -131,12 +143,13 @@ class Connection:
                 if not may_go_on(until, None if has_moved else self._on_idle):
                     return []
         except Disconnected:
-            raise HungUp if self._hung_up else Disconnected from None
+            if self._hung_up:
+                raise HungUp from None
+            raise
         finally:
             with self._lock:
-                self._is_read = False
-                if self._is_closed:
-                    self._wire.close()
+                self._readers -= 1
+                self._close_wire()
 
     def close(self) -> None:
         """Hang up; what was not sent yet is dropped, and what was not read. Idempotent."""
@@ -146,10 +159,8 @@ class Connection:
             self._is_closed = True
             self._hung_up = not self.ended
             self.ended = True
-            with contextlib.suppress(OSError):
-                self._wire.shutdown(socket.SHUT_RDWR)  # which wakes who reads
-            if not self._is_read:  # else its number could be another's before he is awake
-                self._wire.close()
+            self._shut_down()
+            self._close_wire()
 
     # With the lock -------------------------------------------------------------------------
 
@@ -167,23 +178,44 @@ class Connection:
         """
         if self.ended:
             raise Disconnected
-        while self._unsent or self._posted:
-            if not self._unsent:
-                self._begin(self._posted.popleft())
-            try:
-                sent = self._wire.send(self._unsent)
-            except BlockingIOError:
-                return
-            except OSError:
-                self.ended = True
-                raise Disconnected from None
-            self._unsent = self._unsent[sent:]
+        if self._is_writing:
+            return  # further up the stack, which goes on
+        self._is_writing = True
+        try:
+            while self._unsent or self._posted:
+                if not self._unsent:
+                    self._begin(self._posted.popleft())
+                self._unsent = self._unsent[self._wire.send(self._unsent) :]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.ended = True
+            raise Disconnected from None
+        except BaseException:
+            # A signal's handler has raised: nobody knows how much has left.
+            self.ended = True
+            self._shut_down()
+            raise
+        finally:
+            self._is_writing = False
+
+    def _shut_down(self) -> None:
+        """Hang up, which wakes who reads."""
+        with contextlib.suppress(OSError):
+            self._wire.shutdown(socket.SHUT_RDWR)
+
+    def _close_wire(self) -> None:
+        """Close the socket, unless somebody reads, who closes it: its number would be free."""
+        if self._is_closed and not self._readers:
+            self._wire.close()
 
     # Without it ----------------------------------------------------------------------------
 
     def _write_posted(self) -> None:
         # Who holds the lock comes here after it; it may be ourselves, further down the stack.
-        while self._posted and not (self._unsent or self.ended) and self._lock.acquire(False):  # noqa: FBT003
+        while self._posted and not (self._unsent or self.ended or self._is_writing):
+            if not self._lock.acquire(blocking=False):
+                return
             try:
                 with contextlib.suppress(Disconnected):
                     self._write()
@@ -192,11 +224,9 @@ class Connection:
 
     def _wait(self, until: float | None) -> bool:
         """Wait a while, at most to *until*, and send what waits; return whether anything moved."""
-        watched = _IN_AND_OUT if self._unsent or self._posted else _IN
-        if watched != self._watched:
-            self._watched = watched
-            self._poll.register(self._wire, watched)
-        ready = self._poll.poll(_slice_ms(until))
+        poll = select.poll()  # a handler of a signal, which asks something, needs one of its own
+        poll.register(self._fd, _IN_AND_OUT if self._unsent or self._posted else _IN)
+        ready = poll.poll(_slice_ms(until))
         if ready and ready[0][1] & _OUT:
             with self._lock, contextlib.suppress(Disconnected):
                 self._write()
@@ -208,19 +238,21 @@ class Connection:
         Raises:
             Disconnected: The peer has hung up, or speaks something else.
         """
+        self.holds_bodies, end = True, Disconnected
         try:
-            data = b"" if self._is_over else self._wire.recv(READ_BYTES)
+            if data := b"" if self._is_over else self._wire.recv(READ_BYTES):
+                bodies = self._decoder.feed(data)
+                self.holds_bodies = bool(bodies)
+                return bodies
         except BlockingIOError:
+            self.holds_bodies = False
             return []
         except OSError:
-            data = b""
-        try:
-            if data:
-                return self._decoder.feed(data)
-        except NotZmtp:
             pass
-        self.ended = self._is_over = True
-        raise Disconnected
+        except NotZmtp:
+            end = Foreign
+        self.ended, self._is_over, self.holds_bodies = True, True, False
+        raise end
 
 
 def slice_s(until: float | None) -> float:
@@ -252,10 +284,11 @@ def connect(
     called while the connection is waited for, and while anything on it is.
 
     Raises:
-        DaemonUnreachable: Nobody listens there, and why.
+        DaemonUnreachable: Nobody listens there, and why; or somebody else does.
         Forbidden: The socket is another user's.
         NoAnswer: Somebody does, but is silent.
     """
+    idle_at = time.monotonic() + INTERRUPTIBLE_S
     limit = time.monotonic() + SILENCE_LIMIT_S
     limit = limit if until is None else min(limit, until)
     while True:
@@ -264,12 +297,19 @@ def connect(
             try:
                 if connection.wait_until_made(limit):
                     return connection
+            except Foreign:
+                connection.close()
+                raise foreign(address.path) from None
             except Disconnected:
-                pass  # it went away in between, or is none of ours: the next look tells
+                pass  # it went away in between: the next look tells
             except BaseException:
                 connection.close()
                 raise
             connection.close()
-        if time.monotonic() + _RETRY_S >= limit:
+        now = time.monotonic()
+        if now + RETRY_S >= limit:
             raise silent(address.path)
-        time.sleep(_RETRY_S)
+        if now >= idle_at and on_idle:
+            idle_at = now + INTERRUPTIBLE_S
+            on_idle()
+        time.sleep(RETRY_S)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
-from devsynthctl.attempts import too_late
+from devsynthctl.attempts import bad_reply, busy, lost, too_late
 from devsynthctl.connection import (
     Connection,
     Disconnected,
@@ -16,7 +16,7 @@ from devsynthctl.connection import (
     may_go_on,
     slice_s,
 )
-from devsynthctl.errors import BadReply, error_from
+from devsynthctl.errors import error_from
 from devsynthctl.liveness import Liveness, Pulse, question
 from devsynthctl.unread import Unread, not_read
 from devsynthd.wire.codec import DECODE_ERRORS, decode_reply
@@ -92,20 +92,28 @@ class Session:
             Disconnected: The connection has ended, and all that came before is read.
         """
         self._require_process()
-        me, before = threading.get_ident(), None
+        me, is_reader = threading.get_ident(), False
         try:
             with self._lock:
                 if inbox and inbox.has_news:
                     return True
                 before = self._reader
                 if before is None:
-                    self._reader = me
+                    is_reader, self._reader = True, me
                 elif before != me and self._sleep(until):
                     return True
-            if before in (None, me):  # ourselves, if what we wait in has asked something else
+            if before == me and self._connection.holds_bodies:
+                raise busy()
+            if is_reader or before == me:  # ourselves: what we wait in has asked something else
                 return self._read_for_all(until)
+        except BaseException:
+            if is_reader and self._connection.holds_bodies:
+                # A signal's handler has raised, and they are lost: none shall wait for them.
+                with self._lock:
+                    self._fail(partial(lost, self._path))
+            raise
         finally:
-            if before is None:
+            if is_reader:
                 with self._lock:
                     self._reader = None
                     self._wake()
@@ -113,11 +121,14 @@ class Session:
 
     def take(self, unread: Unread) -> ReceivedReply | None:
         """Return the next of *unread*, which another thread may be adding to; null: none."""
+        self._require_process()  # what the lock is in, after a fork, nobody knows
         with self._lock:
             return unread.take() if unread else None
 
     def forget(self, inbox: "Inbox") -> None:
         """Have further replies to the request of *inbox* thrown away."""
+        if self._pid != os.getpid():
+            return  # see `take`
         with self._lock:
             inbox.end(HungUp)
             self._inboxes.pop(inbox.request_id, None)
@@ -157,6 +168,7 @@ class Session:
         with self._lock:
             for body in bodies:
                 self._sort(body)
+            self._connection.holds_bodies = False
         return True
 
     def _note_silence(self, seconds: float) -> None:
@@ -171,7 +183,7 @@ class Session:
         try:
             reply = decode_reply(body)
         except DECODE_ERRORS as exc:
-            self._fail(partial(_bad_reply, str(exc)))
+            self._fail(partial(bad_reply, str(exc)))
             return
         if isinstance(reply, Error) and reply.id is None:
             # Whose it is cannot be known: nobody shall wait for what will never come.
@@ -242,10 +254,3 @@ class Inbox:
     def close(self) -> None:
         """Have further replies thrown away, and end the wait of whoever reads."""
         self.session.forget(self)
-
-
-def _bad_reply(reason: str) -> BadReply:
-    return BadReply(
-        f"the reply is not in the protocol: {reason}",
-        hint="does this socket belong to devsynthd, and to one of the same version?",
-    )

@@ -7,6 +7,8 @@ to be answered also while nobody reads.
 
 _MORE, _LONG, _COMMAND = 1, 2, 4
 _OF_BODIES = (0, _LONG)
+MAX_FRAME_BYTES = 2**28
+"""Several times as much as a daemon ever says at once."""
 _MAX_SHORT_BYTES = 255
 
 _SIGNATURE = b"\xff" + bytes(8) + b"\x7f"
@@ -16,6 +18,7 @@ _GREETING_BYTES = 64
 _GREETING = (_SIGNATURE + bytes((_VERSION, 0)) + _MECHANISM).ljust(_GREETING_BYTES, b"\0")
 
 _READY = b"\5READY"
+_FROM_A_ROUTER = b"\x0bSocket-Type\0\0\0\6ROUTER"
 
 
 class NotZmtp(Exception):
@@ -70,6 +73,8 @@ class Decoder:
             start = at + (9 if flags & _LONG else 2)
             end = start + int.from_bytes(data[at + 1 : start]) if start <= size else start
             if end > size:
+                if end - at > MAX_FRAME_BYTES:
+                    raise NotZmtp(f"a frame of {end - start} bytes")
                 self._come += data[at:]
                 self._needed_bytes = end - at
                 break
@@ -98,6 +103,8 @@ class Decoder:
         if flags & ~(_MORE | _LONG | _COMMAND):
             raise NotZmtp(f"a frame with the flags {flags:#x}")
         if flags & _COMMAND and content.startswith(_READY):
+            if _FROM_A_ROUTER not in content:
+                raise NotZmtp("a socket of another type than a ROUTER")
             self.is_made = True
         if not self.is_made:
             raise NotZmtp("it does not become ready")

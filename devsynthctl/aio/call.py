@@ -4,11 +4,11 @@ import asyncio
 import time
 from typing import overload
 
-from devsynthctl.aio.connection import Disconnected
 from devsynthctl.aio.inbox import Inbox
 from devsynthctl.aio.link import Link
 from devsynthctl.aio.session import Session
 from devsynthctl.attempts import RETRY_PAUSE_S, Answer, Attempts, closed, earlier, lost, too_late
+from devsynthctl.connection import Disconnected
 from devsynthctl.errors import ConnectionLost, DaemonUnreachable, NoAnswer, error_from
 from devsynthd.wire.errors import DevsynthError
 from devsynthd.wire.replies import Error

@@ -8,12 +8,8 @@ import weakref
 from collections import deque
 from collections.abc import Callable
 
-from devsynthctl.connection import READ_BYTES
+from devsynthctl.connection import READ_BYTES, Disconnected, Foreign
 from devsynthctl.zmtp import OPENING, Decoder, NotZmtp, framed
-
-
-class Disconnected(Exception):
-    """The connection has ended; nothing more will come of it."""
 
 
 class Unsent:
@@ -46,7 +42,7 @@ class Connection:
         self._decoder = Decoder()
         self._outbox = deque([Unsent(OPENING)])
         self._settled, self._over = asyncio.Event(), asyncio.Event()
-        self._has_ended = self._is_closed = self._waits_for_room = False
+        self._has_ended = self._is_closed = self._waits_for_room = self._is_foreign = False
         weakref.finalize(self, wire.close)  # it would be complained of that it was left open
         self._loop.add_reader(wire, self._read)
         self._write_on()
@@ -65,7 +61,7 @@ class Connection:
         if not await _set_by(self._settled, until):
             return False
         if not self.is_made:
-            raise Disconnected
+            raise Foreign if self._is_foreign else Disconnected
         return True
 
     async def wait_until_over(self) -> None:
@@ -150,8 +146,10 @@ class Connection:
             bodies = self._decoder.feed(data) if data else None
         except BlockingIOError:
             return
-        except (OSError, NotZmtp):
+        except OSError:
             bodies = None
+        except NotZmtp:
+            bodies, self._is_foreign = None, True
         if bodies is None:
             self.close()
             self._on_end()

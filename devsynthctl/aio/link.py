@@ -8,16 +8,13 @@ import socket
 import time
 import warnings
 
-from devsynthctl.aio.connection import Disconnected
 from devsynthctl.aio.inbox import Inbox
 from devsynthctl.aio.session import Session
-from devsynthctl.attempts import RETRY_PAUSE_S, closed, hung_up_at_once, too_busy
-from devsynthctl.connection import SILENCE_LIMIT_S
+from devsynthctl.attempts import RETRY_PAUSE_S, closed, foreign, hung_up_at_once, silent, too_busy
+from devsynthctl.connection import RETRY_S, SILENCE_LIMIT_S, Disconnected, Foreign
 from devsynthctl.errors import DaemonUnreachable, NoAnswer
 from devsynthctl.knock import knock, start_command
 from devsynthd.host.address import socket_address
-
-_KNOCK_PAUSE_S = 0.02
 
 
 class _Home:
@@ -95,7 +92,7 @@ class Link:
             async with asyncio.timeout(max(0.0, limit - time.monotonic())):
                 await home.connecting.acquire()
         except TimeoutError:
-            raise self._silent() from None
+            raise silent(self.address.path) from None
         try:
             return await self._connect(home, limit)
         finally:
@@ -175,25 +172,20 @@ class Link:
                 try:
                     if await session.wait_until_made(limit):
                         return session
+                except Foreign:
+                    raise foreign(self.address.path) from None
                 except Disconnected:
-                    pass  # it went away in between, or is none of ours: the next look tells
+                    pass  # it went away in between: the next look tells
                 finally:
                     if not session.is_made:
                         session.close()
                         home.session = None
-            if time.monotonic() + _KNOCK_PAUSE_S >= limit:
-                raise self._silent()
-            await asyncio.sleep(_KNOCK_PAUSE_S)
+            if time.monotonic() + RETRY_S >= limit:
+                raise silent(self.address.path)
+            await asyncio.sleep(RETRY_S)
         raise closed()
 
     def _new_session(self, wire: socket.socket) -> Session:
         # Not a method of ours: the loop holds the session, and must not hold what drops it.
         new_id = self._ids.__next__
         return Session(wire, self.address.path, new_id, self.client_name)
-
-    def _silent(self) -> NoAnswer:
-        return NoAnswer(
-            f"whoever listens at {self.address.path} does not answer",
-            hint="is the daemon stuck or still starting? Its log tells; "
-            "`timeout` says how long to wait",
-        )

@@ -10,10 +10,11 @@ from functools import partial
 
 from msgspec import structs
 
-from devsynthctl.aio.connection import Connection, Disconnected, Unsent
+from devsynthctl.aio.connection import Connection, Unsent
 from devsynthctl.aio.inbox import Inbox
-from devsynthctl.attempts import closed, too_late
-from devsynthctl.errors import BadReply, error_from
+from devsynthctl.attempts import bad_reply, closed, too_late
+from devsynthctl.connection import Disconnected
+from devsynthctl.errors import error_from
 from devsynthctl.liveness import MOST_S, Liveness, Pulse, question
 from devsynthd.wire.codec import DECODE_ERRORS, decode_reply, encode
 from devsynthd.wire.errors import DevsynthError
@@ -129,7 +130,7 @@ class Session:
         try:
             reply = decode_reply(body)
         except DECODE_ERRORS as exc:
-            self._fail(partial(_bad_reply, str(exc)))
+            self._fail(partial(bad_reply, str(exc)))
             return
         if isinstance(reply, Error) and reply.id is None:
             self._fail(partial(_own_error, reply.error))
@@ -157,10 +158,3 @@ class Session:
 
 def _own_error(info: ErrorInfo) -> DevsynthError:
     return error_from(structs.replace(info, details={**info.details}))
-
-
-def _bad_reply(reason: str) -> BadReply:
-    return BadReply(
-        f"the reply is not in the protocol: {reason}",
-        hint="does this socket belong to devsynthd, and to one of the same version?",
-    )

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from devsynthctl import AsyncClient, ConnectionLost, DaemonUnreachable, NoAnswer
-from devsynthctl.aio.connection import Disconnected
 from devsynthctl.aio.link import Link
+from devsynthctl.connection import Disconnected
 from devsynthd.wire.codec import encode
 from devsynthd.wire.errors import ConfigInvalid, ShuttingDown
 from devsynthd.wire.requests import Select

@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -130,18 +130,23 @@ def test_a_listener_that_speaks_something_else_is_not_taken_for_a_daemon(
         thread.join()
 
 
-def test_a_listener_that_never_comes_to_an_end_is_given_up_in_time(socket_path: Path) -> None:
-    def pour(listener: socket.socket) -> None:
-        peer, _ = listener.accept()
-        with peer, suppress(OSError):
-            peer.sendall(OPENING[:64] + b"\6" + bytes([0x7F] * 8))  # a command of so many bytes
-            while True:
-                peer.sendall(bytes(4096))
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+        OPENING,  # of a socket like ours
+        OPENING[:64] + b"\6" + bytes([0x7F] * 8),  # a command without an end
+    ],
+)
+def test_who_is_no_daemon_is_told_as_that_at_once(socket_path: Path, said: bytes) -> None:
+    def answer(listener: socket.socket) -> None:
+        with listener.accept()[0] as peer:
+            peer.sendall(said)
 
-    with listening(socket_path) as listener, Client(socket_path, timeout=0.3) as ctl:
-        thread = threading.Thread(target=pour, args=(listener,))
+    with listening(socket_path) as listener, Client(socket_path) as ctl:
+        thread = threading.Thread(target=answer, args=(listener,))
         thread.start()
-        with pytest.raises(NoAnswer):
+        with pytest.raises(DaemonUnreachable, match="is no devsynthd"):
             ctl.ping()
         thread.join()
 

@@ -63,7 +63,7 @@ def test_the_client_makes_few_calls_for_a_list(client: Client) -> None:
     finally:
         sys.setprofile(None)
 
-    assert calls["call"] / LISTS < 65
+    assert calls["call"] / LISTS < 67
     assert calls["c_call"] / LISTS < 45
 
 

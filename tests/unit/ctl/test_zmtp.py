@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devsynthctl.zmtp import OPENING, Decoder, NotZmtp, framed
+from devsynthctl.zmtp import MAX_FRAME_BYTES, OPENING, Decoder, NotZmtp, framed
 
 GREETING = b"\xff" + bytes(8) + b"\x7f\3\0NULL".ljust(55, b"\0")
 READY = b"\4\x1c\5READY\x0bSocket-Type\0\0\0\6ROUTER"
@@ -21,7 +21,7 @@ def test_what_is_said_first_is_what_the_standard_says() -> None:
 def test_a_body_of_any_size_is_framed_so_that_it_is_found_again(size: int) -> None:
     decoder = Decoder()
 
-    assert decoder.feed(OPENING + framed(b"x" * size)) == [b"x" * size]
+    assert decoder.feed(GREETING + READY + framed(b"x" * size)) == [b"x" * size]
     assert decoder.is_made
 
 
@@ -72,6 +72,8 @@ def test_each_part_of_a_message_is_a_body_and_commands_are_none() -> None:
         GREETING + framed(b"a body before its time"),
         GREETING + framed(b"\5ERROR\4why?", flags=4),
         GREETING + READY + b"\x80\0",
+        OPENING,  # of a DEALER
+        GREETING + READY + b"\2" + b"\xff" * 8,
     ],
 )
 def test_anything_else_is_told_apart(said: bytes) -> None:
@@ -79,8 +81,8 @@ def test_anything_else_is_told_apart(said: bytes) -> None:
         Decoder().feed(said)
 
 
-def test_a_frame_that_is_said_to_be_huge_takes_no_memory_before_it_comes() -> None:
+def test_a_frame_that_is_said_to_be_large_takes_no_memory_before_it_comes() -> None:
     decoder = Decoder()
 
-    assert decoder.feed(GREETING + READY + b"\2" + b"\xff" * 8) == []
+    assert decoder.feed(GREETING + READY + b"\2" + (MAX_FRAME_BYTES - 9).to_bytes(8)) == []
     assert decoder.feed(b"x" * 1000) == []
