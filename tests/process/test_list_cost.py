@@ -64,7 +64,7 @@ def test_the_client_makes_few_calls_for_a_list(client: Client) -> None:
         sys.setprofile(None)
 
     assert calls["call"] / LISTS < 67
-    assert calls["c_call"] / LISTS < 45
+    assert calls["c_call"] / LISTS < 49
 
 
 def is_asleep(pid: int) -> bool:
