@@ -109,7 +109,7 @@ class Connection:
             if has_left:
                 return True
             poll = select.poll()
-            poll.register(self._fd, select.POLLOUT)  # which another thread may close meanwhile
+            poll.register(self._fd, _OUT)  # which another thread may close meanwhile
             if not may_go_on(until, None if poll.poll(_slice_ms(until)) else self._on_idle):
                 return number > 0  # the rest leaves before all else
 

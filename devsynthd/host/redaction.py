@@ -135,9 +135,8 @@ def _pattern_of(secrets: Iterable[str]) -> re.Pattern[str] | None:
 
 
 def _spellings(secret: str) -> Iterator[str]:
-    plain = dict.fromkeys(
-        (secret, unquote(secret, errors="surrogateescape"))
-    )  # a proxy is sent it without the percents
+    # A proxy is sent it without the percents.
+    plain = dict.fromkeys((secret, unquote(secret, errors="surrogateescape")))
     for each in filter(None, plain):
         encoded = each.encode(errors="surrogateescape")  # a variable may be no text
         quoted = quote(encoded, safe="")

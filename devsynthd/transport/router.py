@@ -25,7 +25,7 @@ SEND_HIGH_WATER = 64
 # turn. Mostly there is one. Of many, libzmq's thread sends the answers together, woken up once.
 BURSTS = (1, 16, 16, 16, 16)
 # Of one message; nothing limits them in libzmq. A millisecond's worth, and far more than a mistake.
-MAX_PARTS = 1024
+MAX_FRAMES = 1024
 LINGER_MS = 1000
 START_BYTES = 64  # of a message that is too large: enough to see its encoding
 SILENCE_S, SILENCE_LIMIT_S = 0.05, 0.5
@@ -231,7 +231,7 @@ class Router:
         frame = self._socket.recv(_NOW, copy=False)
         parts = [frame]
         while frame.more:
-            if len(parts) == MAX_PARTS:
+            if len(parts) == MAX_FRAMES:
                 self._is_skipping = True
                 break
             frame = self._socket.recv(_NOW, copy=False)
@@ -267,7 +267,7 @@ class Router:
         """
         self._heard += 1  # those behind it are not silent
         recv = self._socket.recv
-        for _ in range(MAX_PARTS):
+        for _ in range(MAX_FRAMES):
             if not recv(_NOW, copy=False).more:
                 self._is_skipping = False
                 return True

@@ -5,6 +5,7 @@ import random
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 
 from devsynthctl import Client
@@ -95,7 +96,7 @@ class Run:
         # From here on it is one daemon, whose own accounts and leftovers can be looked at.
         ledger = Ledger()
         desk = Desk(ledger, self._upstream, supervisor.outages)
-        with Monitor(supervisor.daemon.endpoint) as monitor:
+        with closing(Monitor(supervisor.daemon.endpoint)) as monitor:
             totals, asked = monitor.status().totals, monitor.asked
             alone = footprint(supervisor.pid).descriptors
             self._warm_up(desk)

@@ -4,8 +4,7 @@ import contextlib
 import os
 from collections import Counter
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 from msgspec import Struct
@@ -102,16 +101,7 @@ class Monitor:
         reply: dict[str, Any] = self._dealer.ask(op="status", id=self.asked)
         return msgspec.convert(reply["result"], StatusReport)
 
-    def __enter__(self) -> Self:
-        """Be connected for the block."""
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         """Leave."""
         self._dealer.close()
 

@@ -8,7 +8,7 @@ import pytest
 
 from devsynthd.host.limits import resident_bytes
 from devsynthd.transport.peer import Frames, Peer
-from devsynthd.transport.router import MAX_PARTS
+from devsynthd.transport.router import MAX_FRAMES
 from tests.support.raw_peer import MORE, RawPeer
 from tests.transport.listening import Recorder, client, greeting, listening, routing
 
@@ -88,7 +88,7 @@ def test_a_million_parts_end_that_connection_only_and_the_loop_goes_on(short_dir
     assert grown_mib < 128
 
 
-@pytest.mark.parametrize("parts", [3, 50, MAX_PARTS])
+@pytest.mark.parametrize("parts", [3, 50, MAX_FRAMES])
 def test_of_more_parts_than_two_the_first_the_last_and_their_number_are_told(
     short_dir: Path, parts: int
 ) -> None:
@@ -104,7 +104,7 @@ def test_of_more_parts_than_two_the_first_the_last_and_their_number_are_told(
     asyncio.run(scenario())
 
 
-@pytest.mark.parametrize("parts", [k * MAX_PARTS + more for k in (1, 2, 3, 7) for more in (1, 2)])
+@pytest.mark.parametrize("parts", [k * MAX_FRAMES + more for k in (1, 2, 3, 7) for more in (1, 2)])
 def test_what_comes_behind_too_many_parts_is_not_taken_for_one(short_dir: Path, parts: int) -> None:
     """The end of the message may be the last part of a turn, or the first."""
     path, recorder = short_dir / "s", Echo()
