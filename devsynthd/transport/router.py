@@ -1,6 +1,7 @@
 """The ROUTER socket: frames in, frames out. Knows peers, no messages."""
 
 import asyncio
+import logging
 import os
 import secrets
 import socket
@@ -16,6 +17,7 @@ from devsynthd.transport.peer import Frames, Peer
 from devsynthd.transport.peers import Peers
 from devsynthd.transport.poller_entry import PollerEntry
 from devsynthd.transport.shedding import MAX_GROWTH_BYTES, Shedding
+from devsynthd.transport.termination import terminate
 
 HANDSHAKE_MS = 1000
 RECEIVE_HIGH_WATER = 16
@@ -27,11 +29,14 @@ BURSTS = (1, 16, 16, 16, 16)
 # Of one message; nothing limits them in libzmq. A millisecond's worth, and far more than a mistake.
 MAX_FRAMES = 1024
 LINGER_MS = 1000
+TERMINATION_LIMIT_S = 2.0  # more than it lingers
 START_BYTES = 64  # of a message that is too large: enough to see its encoding
 SILENCE_S, SILENCE_LIMIT_S = 0.05, 0.5
 # Plain numbers: operators of an enum's members take longer than what they are for.
 _NOW, _MORE_NOW = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 _READABLE = int(zmq.POLLIN)
+
+logger = logging.getLogger(__name__)
 
 
 class Listener(Protocol):
@@ -188,7 +193,10 @@ class Router:
             self._admission.close()
         self._peers.close()
         self._socket.close()
-        self._context.term()
+        if not terminate(self._context, TERMINATION_LIMIT_S):
+            logger.warning(
+                "libzmq has not ended after %g s; going on without it", TERMINATION_LIMIT_S
+            )
 
     # Receiving -----------------------------------------------------------------------------
 

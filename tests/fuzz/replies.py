@@ -14,6 +14,8 @@ import zmq
 from hypothesis import strategies as st
 
 from devsynthctl import Client
+from devsynthd.transport.router import TERMINATION_LIMIT_S
+from devsynthd.transport.termination import terminate
 from devsynthd.wire.codec import Encoding
 from devsynthd.wire.errors import DevsynthError
 from devsynthd.wire.events import NEWS_TYPES
@@ -100,7 +102,7 @@ class Liar:
 
     def close(self) -> None:
         """Stop."""
-        self._context.term()
+        terminate(self._context, TERMINATION_LIMIT_S)
         self._thread.join()
 
     def _run(self) -> None:

@@ -11,6 +11,8 @@ from typing import Any, Self
 import msgspec
 import zmq
 
+from devsynthd.transport.router import TERMINATION_LIMIT_S
+from devsynthd.transport.termination import terminate
 from devsynthd.wire.codec import decode_request, encoding_of
 from devsynthd.wire.freeform import value_of
 from devsynthd.wire.requests import Request
@@ -58,7 +60,7 @@ class FakeDaemon:
         self._stopping.set()
         self.go.set()
         self._thread.join()
-        self._context.destroy(linger=0)
+        terminate(self._context, TERMINATION_LIMIT_S)
         if self._fault and not exc:
             raise self._fault
 
