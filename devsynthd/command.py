@@ -28,6 +28,7 @@ logger = logging.getLogger(__name__)
 
 EXIT_FAILED = 1
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h
+SAME_SIGNAL_S = 0.2
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -109,7 +110,11 @@ def _set_up_logging(settings: Settings, redaction: Redaction) -> None:
 
 
 async def _until_signalled(plan: Plan, notifier: Notifier, redaction: Redaction) -> None:
-    """Run the daemon; the first signal drains it, a second one ends it at once."""
+    """Run the daemon; the first signal drains it, a second one ends it at once.
+
+    What follows within `SAME_SIGNAL_S` is no second one: timeout(1) signals its child, and then
+    the group that the child is in; a program that hands Ctrl-C on was not the only one to get it.
+    """
     loop = asyncio.get_running_loop()
     wait_without_threads(loop)
     daemon = Daemon(
@@ -119,15 +124,16 @@ async def _until_signalled(plan: Plan, notifier: Notifier, redaction: Redaction)
         redaction=redaction,
     )
     on_terminal = _is_on_terminal()  # asked now: a terminal that has been closed is none
-    signalled = False
+    first_at: float | None = None
 
     def on_signal(number: int) -> None:
-        nonlocal signalled
-        if signalled:
+        nonlocal first_at
+        if first_at is None:
+            first_at = loop.time()
+            daemon.stop()
+        elif loop.time() - first_at > SAME_SIGNAL_S:
             logger.warning("a second signal: ending at once")
             os._exit(128 + number)  # the engine sees its pipe close and ends by itself
-        signalled = True
-        daemon.stop()
 
     def on_hangup() -> None:
         if on_terminal:

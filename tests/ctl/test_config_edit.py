@@ -172,17 +172,31 @@ def test_visual_comes_before_editor_and_may_have_arguments(
 
 
 def test_else_it_is_what_the_machine_has(
-    run: Run, config_file: Path, editor: MakeEditor, monkeypatch: pytest.MonkeyPatch
+    command: list[str], config_file: Path, editor: MakeEditor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     program = editor(writes(OLD))
     monkeypatch.delenv("EDITOR")
     monkeypatch.setenv("PATH", str(program.parent))
-    alone = run("config", "edit")
-    assert alone.returncode == 1
-    assert "there is no editor\nhint: name yours in the variable EDITOR" in alone.stderr
+    with at_terminal([*command, "config", "edit"]) as child:
+        assert "there is no editor\nhint: name yours in the variable EDITOR" in rest_of(child)
+    assert child.exitstatus == 1
     program.rename(program.with_name("nano"))
-    assert run("config", "edit").returncode == 0
+    with at_terminal([*command, "config", "edit"]) as child:
+        rest_of(child)
     assert config_file.read_text() == OLD
+
+
+def test_without_a_terminal_none_is_started_that_needs_one(
+    run: Run, config_file: Path, editor: MakeEditor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = editor(writes(OLD))
+    program.rename(program.with_name("vim"))
+    monkeypatch.delenv("EDITOR")
+    monkeypatch.setenv("PATH", str(program.parent))
+    outcome = run("config", "edit")
+    assert outcome.returncode == 1
+    assert "there is no terminal to edit on\nhint: set one setting" in outcome.stderr
+    assert not config_file.exists()
 
 
 @pytest.mark.parametrize(

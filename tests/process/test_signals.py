@@ -109,12 +109,33 @@ def test_a_second_signal_ends_it_at_once(
     upstream.script.append(silence_after("a"))
     begin_stream(dealer)
     drain(daemon, dealer, signal.SIGTERM)
-    daemon.signal(number)
     signalled_at = time.monotonic()
+    while daemon.process.poll() is None and time.monotonic() - signalled_at < 10:
+        daemon.signal(number)  # what comes together with the first is the same one
 
     assert daemon.wait() == status
     assert time.monotonic() - signalled_at < 1
     assert upstream.wait_disconnected() - signalled_at < 1
+
+
+def test_a_signal_that_comes_twice_at_once_is_one(
+    daemon: DaemonProcess, upstream: UpstreamServer, dealer: Dealer
+) -> None:
+    """As timeout(1) sends it: to its child, and then to all of its group."""
+    gate = Gate()
+    upstream.script.append(tokens("a", "b", gate=gate))
+    dealer.send(op="generate", id="answer", prompt="hi", stream=True)
+    gate.step()
+    assert dealer.receive()["text"] == "a"
+
+    daemon.signal(signal.SIGTERM)
+    daemon.signal(signal.SIGINT)
+    daemon.wait_logged("draining")
+    gate.step(2)
+
+    assert dealer.receive()["text"] == "b"
+    assert dealer.receive()["type"] == "result"
+    assert daemon.wait() == 0
 
 
 def test_shutdown_by_a_client_is_a_clean_end(
