@@ -166,7 +166,7 @@ def too_late(path: os.PathLike[str] | str) -> NoAnswer:
     """Return the error for a daemon at *path* that stays silent."""
     return NoAnswer(
         f"the daemon at {os.fspath(path)} did not answer in time",
-        hint="is it stuck? Its log tells",
+        hint="is it stuck? See: devsynthctl doctor",
     )
 
 
@@ -174,7 +174,7 @@ def silent(path: os.PathLike[str]) -> NoAnswer:
     """Return the error for whoever listens at *path*, and does not speak."""
     return NoAnswer(
         f"whoever listens at {os.fspath(path)} does not answer",
-        hint="is the daemon stuck or still starting? Its log tells; a longer timeout waits longer",
+        hint="is it stuck, or still starting? See: devsynthctl doctor; a longer timeout waits longer",
     )
 
 
@@ -206,7 +206,7 @@ def too_busy(path: os.PathLike[str]) -> NoAnswer:
     """Return the error for a daemon at *path* that does not read."""
     return NoAnswer(
         f"the daemon at {os.fspath(path)} takes no more requests",
-        hint="is it stuck? Its log tells",
+        hint="is it stuck? See: devsynthctl doctor",
     )
 
 

@@ -253,6 +253,13 @@ def _not_the_api(
     else:
         got = "text that is not JSON"
         message = clean(body.decode(errors="replace"), secrets)
+    if status >= 500:  # noqa: PLR2004 - HTTP
+        said = f": {message}" if message else f" and {got}"
+        return UpstreamError(
+            f"{address} failed with status {status}{said}",
+            hint="The server's own log, or that of a proxy before it, may say more.",
+            details={"status": status, "message": message},
+        )
     return UpstreamError(
         f"{address} is not the API of a language model server:"
         f" it answered with status {status} and {got}",

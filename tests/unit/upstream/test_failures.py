@@ -250,6 +250,26 @@ def test_what_is_not_the_api_is_named(content_type: str, body: bytes, got: str) 
     assert "llm_api_base" in error.hint
 
 
+@pytest.mark.parametrize(
+    ("status", "content_type", "body", "said"),
+    [
+        (500, "text/plain", b"Internal Server Error", "status 500: Internal Server Error"),
+        (502, "text/html", b"<html>Bad Gateway</html>", "status 502 and an HTML page"),
+        (503, "", b"", "status 503 and an empty body"),
+    ],
+)
+def test_a_server_that_fails_is_not_taken_for_another_one(
+    status: int, content_type: str, body: bytes, said: str
+) -> None:
+    error = _meaning(status, body, content_type)
+
+    assert type(error) is UpstreamError
+    assert str(error) == f"{ADDRESS} failed with {said}"
+    assert "log" in str(error.hint)
+    assert error.details is not None
+    assert error.details["status"] == status
+
+
 def test_a_refused_key_is_never_repeated() -> None:
     body = {"error": {"code": "invalid_api_key", "message": "Malformed: sk-lm-abcd1234****"}}
     error = _meaning(401, body, secrets=("sk-lm-abcd1234:xyz",))
@@ -281,7 +301,7 @@ def test_no_more_of_a_body_is_looked_at_than_anybody_says() -> None:
     body = b'{"error":{"message":"out of memory"},"more":"%b"}'
 
     assert "out of memory" in str(_meaning(500, body % b"x"))
-    assert "not JSON" in str(_meaning(500, body % (b"x" * MAX_SAID_BYTES)))
+    assert "not JSON" in str(_meaning(400, body % (b"x" * MAX_SAID_BYTES)))
 
 
 @pytest.mark.parametrize("text", ["model ", "model not ", "failed to load ", "x"])
