@@ -57,14 +57,15 @@ def embedding_model(models: Sequence[Model], address: str) -> str:
     return chosen.id
 
 
-def require_embeds(name: str, models: Sequence[Model]) -> None:
-    """Check that *name*, one of *models*, is not known to write text instead of vectors.
+def require_embeds(model: Model, name: str, models: Sequence[Model]) -> None:
+    """Check that *model* is not known to write text instead of vectors.
+
+    *name* is what the user called it, *models* are all that there are.
 
     Raises:
         NotSupported: It is; the hint names those that make vectors.
     """
-    model = find_model(name, models)
-    if model is None or model.kind != "llm":
+    if model.kind != "llm":
         return
     others = [each.id for each in models if each.kind == "embedding"]
     raise NotSupported(
@@ -75,14 +76,13 @@ def require_embeds(name: str, models: Sequence[Model]) -> None:
     )
 
 
-def require_chats(name: str, models: Sequence[Model]) -> None:
-    """Check that *name*, one of *models*, is not known to make vectors instead of text.
+def require_chats(model: Model, name: str) -> None:
+    """Check that *model*, which the user called *name*, does not make vectors instead of text.
 
     Raises:
-        NotSupported: It is.
+        NotSupported: It is known to.
     """
-    model = find_model(name, models)
-    if model is not None and model.kind == "embedding":
+    if model.kind == "embedding":
         raise NotSupported(
             f"{name} is an embedding model: it does not chat",
             hint="list the models that do: devsynthctl models --kind llm",
@@ -161,14 +161,13 @@ def answering_model(selection: Selection, address: str) -> str:
 
 def find_model(name: str, models: Sequence[Model]) -> Model | None:
     """Return the one of *models* that *name* is, or an instance of, to the letter."""
-    return next(
-        (
-            model
-            for model in models
-            if name == model.id or any(name == instance.id for instance in model.instances)
-        ),
-        None,
-    )
+    for model in models:  # each generation comes here, more than once
+        if name == model.id:
+            return model
+        for instance in model.instances:
+            if name == instance.id:
+                return model
+    return None
 
 
 def is_listed(name: str, models: Sequence[Model]) -> bool:

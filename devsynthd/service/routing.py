@@ -157,12 +157,14 @@ class Routing:
         if named is None:
             return answering_model(self._catalog.view.selection, address)
         try:
-            require_listed(named, self._models(), address)
+            model = require_listed(named, self._models(), address)
         except ModelNotFound:
             await self._poller.refresh()  # it may have been added since
-            require_listed(named, self._models(), address)
-        require_kind = require_embeds if wanted.embeds else require_chats
-        require_kind(named, self._models())
+            model = require_listed(named, self._models(), address)
+        if wanted.embeds:
+            require_embeds(model, named, self._models())
+        else:
+            require_chats(model, named)
         return named
 
     def _models(self) -> tuple[Model, ...]:

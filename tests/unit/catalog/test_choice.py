@@ -114,13 +114,13 @@ def test_no_other_model_makes_vectors() -> None:
 
 def test_a_named_chat_model_makes_no_vectors() -> None:
     with pytest.raises(NotSupported, match="loaded is a chat model") as caught:
-        require_embeds("loaded", [LOADED, EMBEDDING])
+        require_embeds(LOADED, "loaded", [LOADED, EMBEDDING])
     assert caught.value.hint == "embedding models: embed"
 
 
-@pytest.mark.parametrize("name", ["embed", "plain", "missing"])
-def test_what_is_not_known_to_chat_may_make_vectors(name: str) -> None:
-    require_embeds(name, [LOADED, EMBEDDING, PLAIN])
+@pytest.mark.parametrize("model", [EMBEDDING, PLAIN])
+def test_what_is_not_known_to_chat_may_make_vectors(model: Model) -> None:
+    require_embeds(model, model.id, [LOADED, EMBEDDING, PLAIN])
 
 
 @pytest.mark.parametrize(
@@ -160,7 +160,7 @@ def test_hints_name_models_without_their_control_characters() -> None:
     with pytest.raises(ModelNotFound) as missing:
         require_listed("evil", [evil], "somewhere")
     with pytest.raises(NotSupported) as chats:
-        require_embeds("loaded", [LOADED, evil])
+        require_embeds(LOADED, "loaded", [LOADED, evil])
 
     assert missing.value.details["near"] == [evil.id]
     for hint in (missing.value.hint, chats.value.hint):
