@@ -195,6 +195,7 @@ class DaemonSide:
                 daemons=status.config.error if status and not status.config.valid else None,
                 ours=None if is_same_file(ours, str(path)) else named(ours),
                 is_open=bool(self._values_of_file().get("llm_api_key")) and others_can_read(path),
+                is_full=looks.is_full(path),
                 is_caged=self._is_caged(path),
             )
         )

@@ -31,6 +31,9 @@ COMMAND_S = 5.0
 SETTLE_S = 8.0
 """How long a service may take to fail: a daemon with bad settings turns requests away for 5 s."""
 
+CONFIG_BYTES = 4096
+"""The room that a config file needs: most take a block."""
+
 _STARTING = "activating (start)"
 _LOOK_S = 0.2
 
@@ -84,6 +87,16 @@ def _stat(path: Path) -> os.stat_result | None:
         return path.stat()
     except OSError:
         return None
+
+
+def is_full(path: Path) -> bool:
+    """Return whether the disk of *path*, be it there or not, has no room for a config file."""
+    folder = next(filter(os.path.isdir, path.parents), None)
+    try:
+        disk = os.statvfs(folder or "/")
+    except OSError:
+        return False
+    return disk.f_blocks > 0 and disk.f_bavail * disk.f_frsize < CONFIG_BYTES
 
 
 def listener_of(path: Path) -> int | None:

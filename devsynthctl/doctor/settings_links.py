@@ -2,6 +2,7 @@
 
 import shlex
 from collections.abc import Sequence
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -42,6 +43,13 @@ CAGED_FILE = Trouble(
     means="The file was moved, or made a symlink, since the service was installed: `devsynthctl "
     "config set` fails.",
     remedy="devsynthctl service install",
+)
+FULL_DISK = Trouble(
+    check="config",
+    state="warn",
+    says="no room is left on the disk of {path}",
+    means="Settings cannot be saved: `devsynthctl config set` fails, and the file stays as it is.",
+    remedy="make room on it; `df -h {quoted_folder}` shows which one it is",
 )
 HOMELESS = Trouble(
     check="config",
@@ -111,7 +119,7 @@ PROXY = Trouble(
 )
 
 TROUBLES = (
-    *(INVALID_FILE, REFUSED_FILE, OTHER_FILE, OPEN_FILE, CAGED_FILE, HOMELESS),
+    *(INVALID_FILE, REFUSED_FILE, OTHER_FILE, OPEN_FILE, FULL_DISK, CAGED_FILE, HOMELESS),
     *(INVALID_VARIABLES, UNKNOWN_VARIABLES, VARIABLES, USELESS_VARIABLES, HIDDEN),
     *(UNKNOWN_OF_SERVICE, PROXY),
 )
@@ -122,7 +130,8 @@ class ConfigSeen(Struct, frozen=True, kw_only=True):
 
     *errors* are those of the file by itself. *daemons* is the error for which the daemon that runs
     does not take it, if it does not. *ours* is the file that a daemon started from this shell would
-    read, where that is another one. *is_caged*: the sandbox keeps the daemon from changing it.
+    read, where that is another one. *is_full*: there is no room left beside it. *is_caged*: the
+    sandbox keeps the daemon from changing it.
     """
 
     path: str
@@ -131,6 +140,7 @@ class ConfigSeen(Struct, frozen=True, kw_only=True):
     daemons: str | None = None
     ours: str | None = None
     is_open: bool = False
+    is_full: bool = False
     is_caged: bool = False
 
 
@@ -155,17 +165,22 @@ class EnvironmentSeen(Struct, frozen=True, kw_only=True):
 
 def judge_config(seen: ConfigSeen) -> Verdict:
     """Return whether the file can be used, and is the one that a person thinks of."""
+    path = seen.path
     if seen.errors:
-        return INVALID_FILE.told(errors="\n".join(seen.errors))
-    if seen.daemons is not None:
-        return REFUSED_FILE.told(path=seen.path, errors=seen.daemons)
-    if seen.is_open:
-        return OPEN_FILE.told(path=seen.path, quoted_path=shlex.quote(seen.path))
-    if seen.is_caged:
-        return CAGED_FILE.told(path=seen.path)
-    if seen.ours is not None:
-        return OTHER_FILE.told(theirs=seen.path, ours=seen.ours)
-    return ok(f"{seen.path} {'is valid' if seen.exists else 'is not there: defaults hold'}")
+        verdict = INVALID_FILE.told(errors="\n".join(seen.errors))
+    elif seen.daemons is not None:
+        verdict = REFUSED_FILE.told(path=path, errors=seen.daemons)
+    elif seen.is_open:
+        verdict = OPEN_FILE.told(path=path, quoted_path=shlex.quote(path))
+    elif seen.is_full:
+        verdict = FULL_DISK.told(path=path, quoted_folder=shlex.quote(str(Path(path).parent)))
+    elif seen.is_caged:
+        verdict = CAGED_FILE.told(path=path)
+    elif seen.ours is not None:
+        verdict = OTHER_FILE.told(theirs=path, ours=seen.ours)
+    else:
+        verdict = ok(f"{path} {'is valid' if seen.exists else 'is not there: defaults hold'}")
+    return verdict
 
 
 def judge_environment(seen: EnvironmentSeen, restart: str) -> Verdict:

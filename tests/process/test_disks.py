@@ -48,6 +48,23 @@ def assert_nothing_is_written(daemon: DaemonProcess, reason: str, hint: str) -> 
 # The config file -------------------------------------------------------------------------------
 
 
+def test_doctor_sees_a_full_disk(short_dir: Path) -> None:
+    disk = short_dir / "disk"
+    file = disk / "config.toml"
+    script = full_disk(disk, keep=f"printf %s '{CONTENT}' >{file}")
+    outcome = subprocess.run(
+        [*with_mounts(script), sys.executable, "-m", "devsynthctl", "doctor", "--json"],
+        env=environ_of(short_dir, {"DEVSYNTH_CONFIG": str(file)}),
+        capture_output=True,
+        check=False,
+        timeout=15,
+    )
+    checks = {each["name"]: each for each in json.loads(outcome.stdout)["checks"]}
+    assert checks["config"]["state"] == "warn"
+    assert "no room is left on the disk" in checks["config"]["message"]
+    assert str(disk) in checks["config"]["remedy"]
+
+
 def test_a_full_disk_leaves_the_config_file_as_it_is(
     short_dir: Path, upstream: UpstreamServer
 ) -> None:
