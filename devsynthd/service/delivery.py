@@ -13,7 +13,7 @@ class Delivery:
 
     def __init__(self, call: Call, *, stream: bool) -> None:
         self._call, self._stream = call, stream
-        self.relay = Relay[Delta](MAX_UNTAKEN, self._ready)
+        self.relay: Relay[Delta] = Relay(MAX_UNTAKEN, self._ready)
         self.reasoning = GrownText()
         call.on_writable = self._ready
 

@@ -22,7 +22,7 @@ class Register:
         if own.get(call.id) is call:
             return
         own[call.id] = call
-        call.on_change = self._changed
+        call.on_change = self.on_change
         if call.state != "queued":  # else it is told of as soon as it has its place
             call.changed()
 
@@ -50,6 +50,3 @@ class Register:
     def all(self) -> list[Call]:
         """Return all calls."""
         return [call for own in self._calls.values() for call in own.values()]
-
-    def _changed(self, call: Call) -> None:
-        self.on_change(call)

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, closing, suppress
+from contextlib import AbstractAsyncContextManager, ExitStack, closing, suppress
 from functools import partial
 
 from devsynthd.upstream.answers import Answer
@@ -67,8 +67,7 @@ class Chats:
         order = order_of(chat, fill_in)
         try:
             with upstream_errors(self._address, waits.patience):
-                async with given_time(self._address, waits.patience(), self._timeouts.connect_s):
-                    body = await self._body_of(order, waits, line)
+                body = await self._body_of(order, waits, line)
                 if isinstance(body, Stream):
                     await self._read(body, answer, relay, waits, line)
                 else:
@@ -86,9 +85,10 @@ class Chats:
         reply = await self._ask_here(order, waits, line)
         if reply is not None:
             return await self._taken_from(reply, waits, line)
-        return await self._exchanges.run(
-            partial(self._ask, order, waits), line, keeps=_is_stream, discard=_close
-        )
+        async with self._given_time(waits):
+            return await self._exchanges.run(
+                partial(self._ask, order, waits), line, keeps=_is_stream, discard=_close
+            )
 
     async def _ask_here(self, order: Order, waits: Waits, line: Line) -> Reply | None:
         """Send *order* and return what answers it; a thread only opens the connection.
@@ -109,12 +109,13 @@ class Chats:
                     if line.hung_up or not at_once or not was_reset(exc):
                         raise
                     line.sent_again = True
-            fresh = await self._exchanges.run(
-                lambda _: self._http.opened(*what, line, at_root=order.at_root),
-                line,
-                keeps=lambda _: True,
-                discard=Kept.close,
-            )
+            async with self._given_time(waits):
+                fresh = await self._exchanges.run(
+                    lambda _: self._http.opened(*what, line, at_root=order.at_root),
+                    line,
+                    keeps=lambda _: True,
+                    discard=Kept.close,
+                )
             return Reply(await fresh.ask(self._buffer, waits.left_s()), line)
         return None
 
@@ -122,10 +123,16 @@ class Chats:
         if self._streams(reply):
             return self._body(reply, waits)
         try:
-            return await self._exchanges.run(lambda _: self._body(reply, waits), line)
+            async with self._given_time(waits):
+                return await self._exchanges.run(lambda _: self._body(reply, waits), line)
         except BaseException:
             reply.close()  # it may not have begun
             raise
+
+    def _given_time(self, waits: Waits) -> AbstractAsyncContextManager[None]:
+        """Return what ends a thread's work when *waits* has no patience left for it."""
+        limit_s = self._timeouts.connect_s + max(0.0, waits.left_s())
+        return given_time(self._address, waits.patience(), limit_s)
 
     def _ask(self, order: Order, waits: Waits, line: Line) -> Stream | bytes:
         """Send *order* and return what answers it, to be read or whole (on a thread).

@@ -5,6 +5,7 @@ Each exchange has a thread of its own, and its ``Line`` is that thread's current
 
 import ipaddress
 import queue
+import select
 import socket
 import threading
 import time
@@ -146,6 +147,15 @@ class Connection(HTTPConnection):
             self._hold.leave()
             self._hold = None
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it is open and nothing has come: neither its end nor what nobody asked for."""
+        if self.sock is None:
+            return False
+        poll = select.poll()
+        poll.register(self.sock, select.POLLIN)
+        return not poll.poll(0)
+
     def join(self, line: Line) -> None:
         """Have *line* hold this connection, which is open."""
         if self._hold is not None:
@@ -196,7 +206,7 @@ class Pool(HTTPConnectionPool):
             self.give_back(connection)
             return None
         connection.line = line
-        if self._is_old(connection) or not connection.is_connected:
+        if self._is_old(connection) or not connection.is_quiet:
             connection.close()
             self.give_back(connection)
             return None

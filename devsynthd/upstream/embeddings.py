@@ -48,7 +48,8 @@ class Embeddings:
             DevsynthError: As ``Upstream.embed`` says.
         """
         stages.sent()
-        async with given_time(self._http.address, self._patience, self._connect_s):
+        limit_s = self._connect_s + self._patience.seconds
+        async with given_time(self._http.address, self._patience, limit_s):
             return await self._exchanges.run(partial(self._fetch, model, texts))
 
     def _fetch(self, model: str, texts: tuple[str, ...], line: Line) -> Vectors:

@@ -93,7 +93,8 @@ class LMStudioManager:
     ) -> dict[str, Any]:
         """Return the object that answers POST with *fields*, or GET without."""
         post = None if fields is None else msgspec.json.encode(fields)
-        async with given_time(self._http.address, patience, self._connect_s):
+        limit_s = self._connect_s + patience.seconds
+        async with given_time(self._http.address, patience, limit_s):
             body = await self._exchanges.run(partial(self._fetch, path, patience, post))
         value = loads(body.data)
         is_good = body.status < HTTPStatus.MULTIPLE_CHOICES and isinstance(value, dict)

@@ -56,8 +56,8 @@ _NOT_HTTP = (
 
 
 @asynccontextmanager
-async def given_time(address: str, patience: Patience, connect_s: float) -> AsyncIterator[None]:
-    """End the block when connecting and then *patience* have taken all of their time.
+async def given_time(address: str, patience: Patience, limit_s: float) -> AsyncIterator[None]:
+    """End the block after *limit_s*, when *patience*, and connecting before it, have no time left.
 
     Each silence in it has such a limit as well, but a server may drip: a byte now and then.
 
@@ -65,7 +65,7 @@ async def given_time(address: str, patience: Patience, connect_s: float) -> Asyn
         UpstreamTimeout: They have.
     """
     try:
-        async with asyncio.timeout(patience.seconds + connect_s):
+        async with asyncio.timeout(limit_s):
             yield
     except TimeoutError:
         raise silent(address, patience) from None
