@@ -1,9 +1,10 @@
 """Lets generations wait for their turn on the event loop."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Hashable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import Callable, Hashable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from typing import Self
 
 from devsynthd.scheduling.queue import FairQueue
 from devsynthd.wire.errors import QueueFull
@@ -29,25 +30,45 @@ class _Listener:
 
 
 class Place:
-    """A place in the queue, from ``Turns.place``."""
+    """A place in the queue, from ``Turns.place``: taken by entering it, given up at the end."""
 
-    def __init__(
-        self,
-        turn: Callable[[str], AbstractAsyncContextManager[None]],
-        wait_again: Callable[[], None],
-    ) -> None:
-        self._turn, self._wait_again = turn, wait_again
+    def __init__(self, turns: "Turns", entry: _Entry, model: str | None) -> None:
+        self._turns, self._entry, self._model = turns, entry, model
+
+    async def __aenter__(self) -> Self:
+        self._turns.admit(self._entry, self._model)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._turns.leave(self._entry.ticket)
 
     def turn(self, model: str) -> AbstractAsyncContextManager[None]:
         """Wait for the turn, for an answer of *model*; keep it inside, and pass it on at the end.
 
         May be used again after it was left: the ticket then waits at the head of its client's line.
         """
-        return self._turn(model)
+        return _Turn(self._turns, self._entry, model)
 
     def wait_again(self) -> None:
         """Wait there from now on, after a turn, although it is not known yet for which model."""
-        self._wait_again()
+        self._turns.enter(self._entry, first=True)
+
+
+class _Turn(AbstractAsyncContextManager[None]):
+    # By ``asynccontextmanager`` it would be several times as many calls, for each generation.
+    def __init__(self, turns: "Turns", entry: _Entry, model: str) -> None:
+        self._turns, self._entry, self._model = turns, entry, model
+
+    async def __aenter__(self) -> None:
+        called = self._turns.call(self._entry, self._model)
+        try:
+            await called
+        except BaseException:
+            self._turns.end(self._entry.ticket)
+            raise
+
+    async def __aexit__(self, *_: object) -> None:
+        self._turns.end(self._entry.ticket)
 
 
 class Turns:
@@ -102,8 +123,7 @@ class Turns:
             self._positions = {waits: ahead for ahead, waits in enumerate(self.queue.order())}
         return self._positions.get(ticket)
 
-    @asynccontextmanager
-    async def place(
+    def place(
         self,
         client: Hashable,
         ticket: Hashable,
@@ -112,52 +132,59 @@ class Turns:
         background: bool = False,
         model: str | None = None,
         moved: Callable[[int], None] | None = None,
-    ) -> AsyncIterator[Place]:
-        """Queue up *ticket*, whose request holds *size_bytes*, and leave at the end.
+    ) -> Place:
+        """Return a place for *ticket*, whose request holds *size_bytes*: a block to be entered.
 
         *model* is who will answer, as far as is known: a full queue does not keep it from an idle
         one. While it waits, *moved* is called with its position (0: it is next), once unless it
         starts at once, and again whenever that has changed.
 
-        Raises:
+        Entering it raises:
             QueueFull: Too many of *client* or of all clients wait already, or too many bytes.
+        """
+        return Place(self, _Entry(client, ticket, size_bytes, background, moved), model)
+
+    # Of places -----------------------------------------------------------------------------
+
+    def admit(self, entry: _Entry, model: str | None) -> None:
+        """Queue *entry* up, whom *model* will answer, as far as is known.
+
+        Raises:
+            QueueFull: As ``place`` says.
         """
         can_start = (
             model is not None
-            and not background
+            and not entry.background
             and self.queue.can_start(self._lane_of(model), self._slots)
         )
-        if refusal := self.queue.refusal(client, size_bytes, can_start=can_start):
+        if refusal := self.queue.refusal(entry.client, entry.size_bytes, can_start=can_start):
             remedy = "raise daemon_queue_limit"
-            if not self.queue.fits(size_bytes):
+            if not self.queue.fits(entry.size_bytes):
                 remedy = "send less at once"
             raise QueueFull(refusal, hint=f"try again later, or {remedy}")
-        entry = _Entry(client, ticket, size_bytes, background, moved)
-        self._enter(entry, first=False)
-        try:
-            yield Place(
-                lambda model: self._turn(entry, model), lambda: self._enter(entry, first=True)
-            )
-        finally:
-            self._leave(ticket)
+        self.enter(entry, first=False)
 
-    @asynccontextmanager
-    async def _turn(self, entry: _Entry, model: str) -> AsyncIterator[None]:
+    def call(self, entry: _Entry, model: str) -> asyncio.Future[None]:
+        """Return what is done once it is the turn of *entry*, for an answer of *model*.
+
+        It is to be ended in any case.
+        """
         ticket = entry.ticket
         if not self.queue.waits(ticket):
-            self._enter(entry, first=True)
+            self.enter(entry, first=True)
         called = self._calls[ticket] = asyncio.get_running_loop().create_future()
         self._models[ticket] = model
         self.queue.ready(ticket, self._lane_of(model))
         self.look()
-        try:
-            await called
-            yield
-        finally:
-            del self._calls[ticket], self._models[ticket]
-            self._leave(ticket)
+        return called
 
-    def _enter(self, entry: _Entry, *, first: bool) -> None:
+    def end(self, ticket: Hashable) -> None:
+        """End the turn of *ticket*, or its wait for one."""
+        del self._calls[ticket], self._models[ticket]
+        self.leave(ticket)
+
+    def enter(self, entry: _Entry, *, first: bool) -> None:
+        """Have *entry* wait, at the head of its client's line if it is to be the *first*."""
         self.queue.add(
             entry.client,
             entry.ticket,
@@ -169,7 +196,7 @@ class Turns:
             self._listeners[entry.ticket] = _Listener(entry.moved)
         self.look()
 
-    def _leave(self, ticket: Hashable) -> None:
+    def leave(self, ticket: Hashable) -> None:
         """Take *ticket* out of the queue, if it is in it, and pass its place on.
 
         Only the queue knows where it stands: it may have given a turn to a future that was
@@ -181,6 +208,8 @@ class Turns:
         elif self.queue.runs(ticket):
             self.queue.done(ticket)
         self.look()
+
+    # Positions -----------------------------------------------------------------------------
 
     def _tell(self) -> None:
         """Tell positions that have changed, once for all that happened in a pass of the loop."""

@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Collection, Coroutine
 
-
 from devsynthd.host.limits import SHORTAGE_HINT, shortage
 from devsynthd.service.answer import Answers, Work
 from devsynthd.service.call import Call, Client, Envelope, Frames, error_info
