@@ -11,7 +11,7 @@ from msgspec import Raw
 from devsynthctl.attempts import with_progress
 from devsynthctl.call import UNSENT, Call, OnProgress, read_result
 from devsynthctl.connection import OnIdle
-from devsynthctl.generation_request import GenerateOptions, checked, generate_request
+from devsynthctl.generation_request import GenerateOptions, generate_request
 from devsynthctl.link import Link
 from devsynthctl.listed import ListReader
 from devsynthctl.stream import Stream
@@ -232,7 +232,7 @@ class Client:
             DevsynthError: It failed; ``details["text"]`` has what came, if anything did.
             TypeError: There is no such option.
         """
-        request = generate_request(prompt, stream=False, **checked(options))
+        request = generate_request(prompt, options, stream=False)
         return read_result(self.ask(request, on_progress=on_progress, timeout=timeout), Completion)
 
     def stream(
@@ -247,7 +247,7 @@ class Client:
 
         The arguments and errors are those of `generate`; the iterator raises the latter.
         """
-        request = generate_request(prompt, stream=True, **checked(options))
+        request = generate_request(prompt, options, stream=True)
         return self.open(request, on_progress=on_progress, timeout=timeout)
 
     def embed(

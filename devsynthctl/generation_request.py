@@ -1,7 +1,7 @@
 """What a generation may be asked, as Python values, and the request that they make. Pure."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Literal, TypedDict
 
 import msgspec
 from msgspec import Raw
@@ -73,11 +73,11 @@ _NEIGHBOURS = {
 """What is a field of the request but no option, and what to do instead."""
 
 
-def checked(options: GenerateOptions) -> GenerateOptions:
-    """Return *options* if all of them are known.
+def _check_names(options: Mapping[str, object]) -> None:
+    """Check that there are such options.
 
     Raises:
-        TypeError: One is not; the message has the nearest name.
+        TypeError: There is one that is not; the message has the nearest name.
     """
     for name in options.keys() - GenerateOptions.__annotations__.keys():
         hint = _NEIGHBOURS.get(name)
@@ -85,20 +85,20 @@ def checked(options: GenerateOptions) -> GenerateOptions:
             near = nearest(name, [*GenerateOptions.__annotations__, "on_progress", "timeout"])
             hint = f"did you mean `{near}`?" if near else "help(Client.generate) lists the options"
         raise TypeError(f"a generation has no option `{name}`: {hint}")
-    return options
 
 
 def generate_request(
-    prompt: str | None, *, stream: bool, **options: Unpack[GenerateOptions]
+    prompt: str | None, options: Mapping[str, object], *, stream: bool
 ) -> Generate:
-    """Return the request for a generation.
+    """Return the request for a generation; *options* are `GenerateOptions`, if they are right.
 
     Raises:
         TypeError: There is no such option.
         BadRequest: A message or the choice of a tool is not in OpenAI form, or a free-form value
             is not a map or a list as it should be, cannot be JSON, or is too large.
     """
-    given: dict[str, Any] = {**checked(options)}
+    _check_names(options)
+    given: dict[str, Any] = {**options}
     try:
         messages = [msgspec.convert(each, Message) for each in given.pop("messages", ())]
     except msgspec.ValidationError as exc:

@@ -16,7 +16,7 @@ from devsynthctl.aio.stream import AsyncStream
 from devsynthctl.aio.subscription import AsyncSubscription
 from devsynthctl.attempts import with_progress
 from devsynthctl.call import UNSENT, OnProgress, read_result
-from devsynthctl.generation_request import GenerateOptions, checked, generate_request
+from devsynthctl.generation_request import GenerateOptions, generate_request
 from devsynthctl.listed import ListReader
 from devsynthd import __version__
 from devsynthd.wire.replies import Progress, ReceivedResult
@@ -244,7 +244,7 @@ class AsyncClient:
             DevsynthError: It failed; ``details["text"]`` has what came, if anything did.
             TypeError: There is no such option.
         """
-        request = generate_request(prompt, stream=False, **checked(options))
+        request = generate_request(prompt, options, stream=False)
         raw = await self.ask(request, on_progress=on_progress, timeout=timeout)
         return read_result(raw, Completion)
 
@@ -260,7 +260,7 @@ class AsyncClient:
 
         The arguments are those of `generate`. To be awaited, entered or iterated at once.
         """
-        request = generate_request(prompt, stream=True, **checked(options))
+        request = generate_request(prompt, options, stream=True)
         return self.open(request, on_progress=on_progress, timeout=timeout)
 
     async def embed(

@@ -124,7 +124,7 @@ def generate(
     if text is None and not given["messages"]:
         raise click.UsageError(_NOTHING_ASKED)
     streams = not (no_stream or app.as_json)
-    request = generate_request(text, stream=streams, **given)
+    request = generate_request(text, given, stream=streams)
     if schema is None:
         _show(app, _answer(app, request), whole=not streams)
     else:

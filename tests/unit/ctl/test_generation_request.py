@@ -46,7 +46,7 @@ OPTIONS: dict[str, Any] = {
 
 def received(**options: Any) -> Generate:  # noqa: ANN401 - any of the options
     """Return the request as a daemon reads it."""
-    request = decode_request(encode(generate_request("hi", stream=True, **options)), MSGPACK)
+    request = decode_request(encode(generate_request("hi", options, stream=True)), MSGPACK)
     assert isinstance(request, Generate)
     return request
 
@@ -73,20 +73,20 @@ def test_every_option_arrives() -> None:
 
 def test_the_caller_s_values_are_left_as_they_are() -> None:
     before = copy.deepcopy(OPTIONS)
-    generate_request("hi", stream=False, **OPTIONS)
+    generate_request("hi", OPTIONS, stream=False)
     assert before == OPTIONS
 
 
 @pytest.mark.parametrize("options", [{}, dict.fromkeys(("schema", "tools", "extra", "logit_bias"))])
 def test_what_is_not_given_is_not_sent(options: dict[str, Any]) -> None:
-    body = encode(generate_request("hi", stream=False, **options))
+    body = encode(generate_request("hi", options, stream=False))
     assert msgspec.msgpack.decode(body) == {"op": "generate", "id": 0, "prompt": "hi"}
     assert received(**options).schema is ABSENT
 
 
 @pytest.mark.parametrize("choice", ["auto", "none", "required", ToolChoice(function={"name": "x"})])  # type: ignore[arg-type]
 def test_a_choice_is_sent_as_it_is(choice: Any) -> None:  # noqa: ANN401
-    assert generate_request("hi", stream=False, tool_choice=choice).tool_choice == choice
+    assert generate_request("hi", {"tool_choice": choice}, stream=False).tool_choice == choice
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_a_choice_is_sent_as_it_is(choice: Any) -> None:  # noqa: ANN401
 )
 def test_what_no_daemon_takes_is_refused_here(options: dict[str, Any], told: str) -> None:
     with pytest.raises(BadRequest, match=told):
-        generate_request("hi", stream=False, **options)
+        generate_request("hi", options, stream=False)
 
 
 def test_nesting_without_end_is_refused() -> None:
