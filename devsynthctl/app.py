@@ -41,9 +41,14 @@ class App:
         self._at_line_start = True
 
     @property
+    def reads_terminal(self) -> bool:
+        """Whether stdin is a terminal."""
+        return sys.stdin is not None and sys.stdin.isatty()
+
+    @property
     def can_ask(self) -> bool:
         """Whether a person at a terminal sees a question, and can answer it."""
-        return sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+        return self.reads_terminal and sys.stderr.isatty()
 
     @property
     def can_draw(self) -> bool:

@@ -174,7 +174,7 @@ def silent(path: os.PathLike[str]) -> NoAnswer:
     """Return the error for whoever listens at *path*, and does not speak."""
     return NoAnswer(
         f"whoever listens at {os.fspath(path)} does not answer",
-        hint="is it stuck, or still starting? See: devsynthctl doctor",
+        hint="a longer timeout waits longer; if it is stuck, see: devsynthctl doctor",
     )
 
 

@@ -45,7 +45,7 @@ def edit_settings(app: App) -> None:
             the person wrote is kept, and the error says where. Or the daemon does not take it.
         ClientError: The editor failed.
     """
-    command = editor_command(os.environ, can_ask=app.can_ask)
+    command = editor_command(os.environ, on_terminal=app.on_terminal and app.reads_terminal)
     path = _path_to_edit(app)
     before = _content(path)
     start = default_file().encode() if before is None else before

@@ -18,17 +18,17 @@ USUAL_EDITORS = ("sensible-editor", "vim", "nano", "vi")
 """What is tried where neither VISUAL nor EDITOR is set."""
 
 
-def editor_command(environ: Mapping[str, str], *, can_ask: bool) -> list[str]:
+def editor_command(environ: Mapping[str, str], *, on_terminal: bool) -> list[str]:
     """Return the command that VISUAL, EDITOR or the machine has for editing text.
 
-    What the machine has needs a person at a terminal, which there is if it *can_ask*.
+    What the machine has needs a person who is *on_terminal*.
 
     Raises:
         ClientError: There is none.
     """
     name = next((each for each in ("VISUAL", "EDITOR") if environ.get(each, "").strip()), None)
     if name is None:
-        if not can_ask:
+        if not on_terminal:
             raise ClientError(
                 "there is no terminal to edit on",
                 hint="set one setting with devsynthctl config set KEY VALUE, or name an editor"

@@ -134,6 +134,8 @@ async def _until_signalled(plan: Plan, notifier: Notifier, redaction: Redaction)
         elif loop.time() - first_at > SAME_SIGNAL_S:
             logger.warning("a second signal: ending at once")
             os._exit(128 + number)  # the engine sees its pipe close and ends by itself
+        else:
+            logger.info("the same signal once more: a second one, later, ends at once")
 
     def on_hangup() -> None:
         if on_terminal:

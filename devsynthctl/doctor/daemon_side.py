@@ -146,10 +146,14 @@ class DaemonSide:
         except DevsynthError as exc:
             client.close()
             facts.pong = facts.status = facts.settings = None
-            path = str(self._address.path) if self._address else ""
-            return judge_silence(exc, path, self.commands(is_stuck=isinstance(exc, NoAnswer)))
+            return self.silence(exc)
         self.client = client
         return judge_daemon(facts.pong)
+
+    def silence(self, error: DevsynthError) -> Verdict:
+        """Tell what it means that asking the daemon ended with *error*."""
+        path = str(self._address.path) if self._address else ""
+        return judge_silence(error, path, self.commands(is_stuck=isinstance(error, NoAnswer)))
 
     def version(self) -> Verdict:
         """Compare it with this command."""
@@ -195,7 +199,7 @@ class DaemonSide:
                 daemons=status.config.error if status and not status.config.valid else None,
                 ours=None if is_same_file(ours, str(path)) else named(ours),
                 is_open=bool(self._values_of_file().get("llm_api_key")) and others_can_read(path),
-                is_full=looks.is_full(path),
+                full_disk=looks.full_disk(path),
                 is_caged=self._is_caged(path),
             )
         )

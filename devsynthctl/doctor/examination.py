@@ -16,6 +16,7 @@ from devsynthctl.doctor.daemon_side import DaemonSide
 from devsynthctl.doctor.facts import Facts
 from devsynthctl.doctor.server_side import ServerSide
 from devsynthctl.doctor.trouble import Finding, Look, State, Verdict, skipped
+from devsynthctl.errors import NoAnswer
 from devsynthd.wire.errors import DevsynthError
 
 GENERATION_S = 120.0
@@ -166,6 +167,8 @@ class Examination:
                 timeout=self._timeout_s,
                 on_progress=tell,
             )
+        except NoAnswer as exc:
+            return self._daemon.silence(exc)
         except DevsynthError as exc:
             return judge_no_answer(exc, self._timeout_s)
         if in_context:

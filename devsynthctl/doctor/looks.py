@@ -89,14 +89,24 @@ def _stat(path: Path) -> os.stat_result | None:
         return None
 
 
-def is_full(path: Path) -> bool:
-    """Return whether the disk of *path*, be it there or not, has no room for a config file."""
-    folder = next(filter(os.path.isdir, path.parents), None)
+def full_disk(path: Path) -> str | None:
+    """Return a folder on the disk that *path* is saved on if it has no room for that, else null.
+
+    Disks that cannot be written to at all are another matter.
+    """
+    folder = next(filter(os.path.isdir, Path(os.path.realpath(path)).parents), "/")
     try:
-        disk = os.statvfs(folder or "/")
+        disk = os.statvfs(folder)
     except OSError:
-        return False
-    return disk.f_blocks > 0 and disk.f_bavail * disk.f_frsize < CONFIG_BYTES
+        return None
+    if disk.f_flag & os.ST_RDONLY:
+        return None
+    free = disk.f_bfree if os.geteuid() == 0 else disk.f_bavail  # root has the last blocks, too
+    free_files = disk.f_ffree if os.geteuid() == 0 else disk.f_favail
+    # A file system that does not count them says zero for all.
+    is_full = disk.f_blocks > 0 and free * disk.f_frsize < CONFIG_BYTES
+    has_no_names = disk.f_files > 0 and free_files == 0
+    return str(folder) if is_full or has_no_names else None
 
 
 def listener_of(path: Path) -> int | None:

@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Sequence
-from pathlib import Path
 
 from msgspec import Struct
 
@@ -49,7 +48,7 @@ FULL_DISK = Trouble(
     state="warn",
     says="no room is left on the disk of {path}",
     means="Settings cannot be saved: `devsynthctl config set` fails, and the file stays as it is.",
-    remedy="make room on it; `df -h {quoted_folder}` shows which one it is",
+    remedy="make room on it, or delete some files: df -h {quoted_folder}; df -i {quoted_folder}",
 )
 HOMELESS = Trouble(
     check="config",
@@ -130,8 +129,8 @@ class ConfigSeen(Struct, frozen=True, kw_only=True):
 
     *errors* are those of the file by itself. *daemons* is the error for which the daemon that runs
     does not take it, if it does not. *ours* is the file that a daemon started from this shell would
-    read, where that is another one. *is_full*: there is no room left beside it. *is_caged*: the
-    sandbox keeps the daemon from changing it.
+    read, where that is another one. *full_disk* is a folder on the disk where it would be saved, if
+    there is no room left. *is_caged*: the sandbox keeps the daemon from changing it.
     """
 
     path: str
@@ -140,7 +139,7 @@ class ConfigSeen(Struct, frozen=True, kw_only=True):
     daemons: str | None = None
     ours: str | None = None
     is_open: bool = False
-    is_full: bool = False
+    full_disk: str | None = None
     is_caged: bool = False
 
 
@@ -172,8 +171,8 @@ def judge_config(seen: ConfigSeen) -> Verdict:
         verdict = REFUSED_FILE.told(path=path, errors=seen.daemons)
     elif seen.is_open:
         verdict = OPEN_FILE.told(path=path, quoted_path=shlex.quote(path))
-    elif seen.is_full:
-        verdict = FULL_DISK.told(path=path, quoted_folder=shlex.quote(str(Path(path).parent)))
+    elif seen.full_disk is not None:
+        verdict = FULL_DISK.told(path=path, quoted_folder=shlex.quote(seen.full_disk))
     elif seen.is_caged:
         verdict = CAGED_FILE.told(path=path)
     elif seen.ours is not None:

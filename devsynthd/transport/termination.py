@@ -13,6 +13,10 @@ def terminate(context: "zmq.Context[zmq.Socket[bytes]]", limit_s: float) -> bool
     long as the process, and holds *context*: to throw it away would be to wait once more.
     """
     waiting = threading.Thread(target=context.term, name="zmq-termination", daemon=True)
-    waiting.start()
-    waiting.join(limit_s)
+    try:
+        waiting.start()
+    except RuntimeError:  # the system grants no thread: most contexts end at once all the same
+        context.term()
+    else:
+        waiting.join(limit_s)
     return context.closed

@@ -130,7 +130,7 @@ class Chats:
             raise
 
     def _given_time(self, waits: Waits) -> AbstractAsyncContextManager[None]:
-        """Return what ends a thread's work when *waits* has no patience left for it."""
+        """Return what ends the work of a thread: the patience of *waits*, and time to connect."""
         limit_s = self._timeouts.connect_s + max(0.0, waits.left_s())
         return given_time(self._address, waits.patience(), limit_s)
 

@@ -23,6 +23,9 @@ from devsynthd.wire.errors import (
     UpstreamUnavailable,
 )
 
+_SAID_OF_A_REQUEST = (501, 505)
+"""What a server answers that knows no such requests, like one of plain files."""
+
 CHECK_BASE = "Check llm_api_base: for most servers it ends in /v1, like http://localhost:1234/v1."
 MAX_SAID_BYTES = 2**20
 """As much of a body is looked at for what it says."""
@@ -253,7 +256,7 @@ def _not_the_api(
     else:
         got = "text that is not JSON"
         message = clean(body.decode(errors="replace"), secrets)
-    if status >= 500:  # noqa: PLR2004 - HTTP
+    if status >= 500 and status not in _SAID_OF_A_REQUEST:  # noqa: PLR2004 - HTTP
         said = f": {message}" if message else f" and {got}"
         return UpstreamError(
             f"{address} failed with status {status}{said}",

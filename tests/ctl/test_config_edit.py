@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -184,6 +185,27 @@ def test_else_it_is_what_the_machine_has(
     with at_terminal([*command, "config", "edit"]) as child:
         rest_of(child)
     assert config_file.read_text() == OLD
+
+
+@pytest.mark.parametrize(("elsewhere", "is_edited"), [("2>err", True), (">out", False)])
+def test_an_editor_needs_the_terminal_for_what_it_reads_and_shows(
+    command: list[str],
+    config_file: Path,
+    editor: MakeEditor,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    elsewhere: str,
+    is_edited: bool,  # noqa: FBT001 - a parameter
+) -> None:
+    program = editor(writes(OLD))
+    program.rename(program.with_name("vim"))
+    monkeypatch.delenv("EDITOR")
+    monkeypatch.setenv("PATH", str(program.parent))
+    monkeypatch.chdir(tmp_path)
+    line = f"{shlex.join([*command, 'config', 'edit'])} {elsewhere}"
+    with at_terminal(["/bin/sh", "-c", line]) as child:
+        rest_of(child)
+    assert config_file.exists() == is_edited
 
 
 def test_without_a_terminal_none_is_started_that_needs_one(

@@ -1,5 +1,6 @@
 """``doctor`` with a daemon that runs: all is well, or one thing is not."""
 
+import contextlib
 import os
 import re
 import shlex
@@ -22,7 +23,7 @@ from tests.ctl.test_command import serving
 from tests.lmstudio import Answer, LMStudio, faults, paths
 from tests.support.daemon import RunningDaemon, start_daemon
 from tests.support.fake_daemon import FakeDaemon, Script
-from tests.support.replies import PONG, SOURCE, STATUS, models
+from tests.support.replies import PONG, SOURCE, STATUS, model, models
 from tests.support.terminal import shown_on_terminal
 from tests.support.upstream_server import UpstreamServer
 
@@ -352,6 +353,21 @@ def test_a_daemon_that_answers_with_errors(short_dir: Path) -> None:
     assert result.states["daemon"] == "failed"
     assert "it is internal" in result.told("daemon")
     assert result.checks["version"]["message"] == "not checked: no daemon"
+
+
+def test_a_daemon_that_falls_silent_before_it_generates(short_dir: Path, studio: LMStudio) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        with contextlib.suppress(KeyError):  # there is no answer to `generate`
+            answering(studio.url, list=models(model("qwen/small")))(daemon)
+        daemon.go.wait()
+
+    path = short_dir / "d.sock"
+    with FakeDaemon(path, script):
+        result = examined(path, timeout="0.5")
+
+    assert "takes connections, but does not answer" in result.told("generation")
+    remedy = result.checks["generation"]["remedy"]
+    assert remedy == f"kill -9 {os.getpid()}; devsynthd --socket {path} &"
 
 
 def test_it_has_help_and_a_place_among_the_commands(run: Run) -> None:

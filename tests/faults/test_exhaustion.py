@@ -67,6 +67,28 @@ if sys.version_info < (3, 12):  # a thread waits for it, and is one too many
 """
 
 
+TERMINATION = f"""
+import os, resource, zmq
+from devsynthd.transport.termination import terminate
+
+os.setuid({200_000 + os.getpid()})
+context = zmq.Context()
+context.socket(zmq.DEALER).close()
+resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+print(terminate(context, 10), context.closed)
+"""
+
+
+def test_the_transport_ends_without_another_thread() -> None:
+    """What comes after it is saved then."""
+    need_root()
+    done = subprocess.run(
+        [sys.executable, "-c", TERMINATION], capture_output=True, text=True, timeout=15, check=False
+    )
+
+    assert done.stdout == "True True\n", done.stderr
+
+
 def test_a_pool_gets_by_with_the_threads_it_has() -> None:
     """What was refused is never done: a generation would be sent for nobody."""
     need_root()

@@ -48,21 +48,39 @@ def assert_nothing_is_written(daemon: DaemonProcess, reason: str, hint: str) -> 
 # The config file -------------------------------------------------------------------------------
 
 
-def test_doctor_sees_a_full_disk(short_dir: Path) -> None:
-    disk = short_dir / "disk"
-    file = disk / "config.toml"
-    script = full_disk(disk, keep=f"printf %s '{CONTENT}' >{file}")
+NO_NAMES = """
+mount -t tmpfs -o nr_inodes=3,mode=700 tmpfs {0}
+touch {0}/config.toml {0}/last
+"""
+
+
+@pytest.mark.parametrize(
+    ("script", "config", "state"),
+    [
+        (full_disk(Path("disk")), "disk/config.toml", "warn"),
+        (full_disk(Path("disk")), "disk/not/there/config.toml", "warn"),
+        (full_disk(Path("disk"), keep="ln -s ../mine disk/config.toml"), "disk/config.toml", "ok"),
+        (full_disk(Path("disk")) + "ln -s disk/mine config.toml", "config.toml", "warn"),
+        ("mkdir disk" + NO_NAMES.format("disk"), "disk/config.toml", "warn"),
+        (read_only_disk(Path("disk")), "disk/config.toml", "ok"),
+    ],
+    ids=["full", "no folder", "link away", "link to it", "no names left", "read-only"],
+)
+def test_doctor_sees_where_nothing_can_be_saved(
+    short_dir: Path, script: str, config: str, state: str
+) -> None:
+    within = with_mounts(f"cd {short_dir}; {script}")
     outcome = subprocess.run(
-        [*with_mounts(script), sys.executable, "-m", "devsynthctl", "doctor", "--json"],
-        env=environ_of(short_dir, {"DEVSYNTH_CONFIG": str(file)}),
+        [*within, sys.executable, "-m", "devsynthctl", "doctor", "--json"],
+        env=environ_of(short_dir, {"DEVSYNTH_CONFIG": str(short_dir / config)}),
         capture_output=True,
         check=False,
         timeout=15,
     )
     checks = {each["name"]: each for each in json.loads(outcome.stdout)["checks"]}
-    assert checks["config"]["state"] == "warn"
-    assert "no room is left on the disk" in checks["config"]["message"]
-    assert str(disk) in checks["config"]["remedy"]
+    assert checks["config"]["state"] == state, checks["config"]
+    assert ("no room is left on the disk" in checks["config"]["message"]) == (state == "warn")
+    assert state == "ok" or f"df -h {short_dir}/disk;" in checks["config"]["remedy"]
 
 
 def test_a_full_disk_leaves_the_config_file_as_it_is(

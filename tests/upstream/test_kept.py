@@ -1,6 +1,8 @@
 """Chats on a connection that is open already, which the event loop asks on by itself."""
 
 import asyncio
+import socket
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -9,6 +11,7 @@ import msgspec
 import pytest
 
 from devsynthd.upstream.base import Chat
+from devsynthd.upstream.connections import AddressInfo, Connection
 from devsynthd.upstream.http import Timeouts
 from devsynthd.upstream.kept import MAX_HEAD_BYTES, MAX_REQUEST_BYTES
 from devsynthd.upstream.openai import OpenAIUpstream
@@ -61,6 +64,45 @@ async def _error(upstream: OpenAIUpstream) -> DevsynthError:
 
 def _connections(server: UpstreamServer) -> list[int]:
     return [exchange.connection for exchange in server.generations]
+
+
+def test_a_connection_is_quiet_until_anything_comes() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        connection = Connection("localhost")
+        assert not connection.is_quiet  # not even open
+        connection.sock = ours
+        assert connection.is_quiet
+        theirs.send(b"!")
+        assert not connection.is_quiet
+        ours.recv(1)
+        assert connection.is_quiet
+        theirs.close()
+        assert not connection.is_quiet
+
+
+def test_a_name_that_is_looked_up_for_ever_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing ends the thread that looks: it is left to itself."""
+    looked, go_on = threading.Event(), threading.Event()
+
+    def never(*_: object, **__: object) -> list[AddressInfo]:
+        looked.set()
+        go_on.wait(10)
+        return []
+
+    async def run() -> None:
+        timeouts = msgspec.structs.replace(PATIENT, connect_s=0.1, first_token_s=0.1)
+        async with upstream_at("http://nowhere.invalid/v1", timeouts=timeouts) as upstream:
+            started = time.monotonic()
+            try:
+                assert (await _error(upstream)).code == "upstream_timeout"
+                assert time.monotonic() - started < 5
+            finally:
+                go_on.set()
+
+    monkeypatch.setattr(socket, "getaddrinfo", never)
+    asyncio.run(run())
+    assert looked.is_set()
 
 
 def test_no_thread_is_needed(server: UpstreamServer) -> None:

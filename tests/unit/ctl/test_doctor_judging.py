@@ -183,7 +183,7 @@ def test_a_launch_agent_that_is_well() -> None:
         ({"errors": ["line 1", "line 2"]}, "failed", "line 1\nline 2"),
         ({"daemons": "no weights"}, "failed", "does not take /c.toml: no weights"),
         ({"ours": "/other.toml"}, "warn", "would read /other.toml"),
-        ({"is_full": True}, "warn", "no room is left on the disk of /c.toml"),
+        ({"full_disk": "/"}, "warn", "no room is left on the disk of /c.toml"),
         ({"is_open": True, "ours": "/other.toml"}, "warn", "other users can read it"),
     ],
 )

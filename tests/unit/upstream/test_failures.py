@@ -270,6 +270,12 @@ def test_a_server_that_fails_is_not_taken_for_another_one(
     assert error.details["status"] == status
 
 
+def test_a_server_of_files_is_not_the_api() -> None:
+    error = _meaning(501, b"<html>Unsupported method ('POST')</html>", "text/html")
+
+    assert f"{ADDRESS} is not the API" in str(error)
+
+
 def test_a_refused_key_is_never_repeated() -> None:
     body = {"error": {"code": "invalid_api_key", "message": "Malformed: sk-lm-abcd1234****"}}
     error = _meaning(401, body, secrets=("sk-lm-abcd1234:xyz",))
