@@ -48,6 +48,7 @@ def assert_nothing_is_written(daemon: DaemonProcess, reason: str, hint: str) -> 
 # The config file -------------------------------------------------------------------------------
 
 
+FILLED = "! cat /dev/zero >disk/ballast 2>/dev/null"
 NO_NAMES = """
 mount -t tmpfs -o nr_inodes=3,mode=700 tmpfs {0}
 touch {0}/config.toml {0}/last
@@ -62,9 +63,9 @@ touch {0}/config.toml {0}/last
         (full_disk(Path("disk"), keep="ln -s ../mine disk/config.toml"), "disk/config.toml", "ok"),
         (full_disk(Path("disk")) + "ln -s disk/mine config.toml", "config.toml", "warn"),
         ("mkdir disk" + NO_NAMES.format("disk"), "disk/config.toml", "warn"),
-        (read_only_disk(Path("disk")), "disk/config.toml", "ok"),
+        (read_only_disk(Path("disk"), keep=FILLED), "disk/config.toml", "ok"),
     ],
-    ids=["full", "no folder", "link away", "link to it", "no names left", "read-only"],
+    ids=["full", "no folder", "link away", "link to it", "no names left", "full, but read-only"],
 )
 def test_doctor_sees_where_nothing_can_be_saved(
     short_dir: Path, script: str, config: str, state: str
