@@ -153,6 +153,7 @@ def test_a_model_file_in_a_home_that_nobody_has_is_named(short_dir: Path) -> Non
 UNREADABLE = f"""
 import os, sys
 import devsynthd.command, devsynthd.daemon
+import configparser  # platformdirs may want it later, from where this user may not read
 os.setuid({NOBODY_KNOWS})
 devsynthd.command.command(prog_name="devsynthd")
 """
@@ -173,6 +174,7 @@ def test_a_config_file_that_may_not_be_read_is_an_error(short_dir: Path) -> None
 
     assert done.returncode == 78
     assert f"{file} cannot be read: Permission denied" in done.stderr
+    assert f"hint: make it readable for this user: chmod u+r {file}" in done.stderr
     assert "Traceback" not in done.stderr
 
 
