@@ -91,7 +91,7 @@ def _envelope(body: Body, count: int) -> _Envelope | None:
 
 def _aside(text: Raw) -> Any:  # noqa: ANN401 - JSON is anything
     """Return the value of *text*; ``None`` if it is too long for what is wanted."""
-    return loads(text) if len(text) <= _MAX_ASIDE_BYTES else None
+    return loads(bytes(text)) if len(text) <= _MAX_ASIDE_BYTES else None
 
 
 def _in_order(entries: list[_Entry], count: int) -> tuple[Raw, ...]:

@@ -95,6 +95,12 @@ def test_each_vector_is_an_array_of_float64_also_where_its_numbers_are_integral(
     assert [bytes(each) for each in found.vectors] == [b"\x93" + b"".join(float64)]
 
 
+def test_a_number_that_is_none_beside_the_vectors_does_no_harm() -> None:
+    body = json.dumps(LMSTUDIO).replace('"list"', "1e999").encode()
+
+    assert len(_read(body).vectors) == 2
+
+
 @pytest.mark.parametrize(
     ("usage", "expected"),
     [
