@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from devsynthctl.render.waiting import Waiting
 
 
+_SILENCE_S = 1.0
+"""How long a request waits for the next daemon before a person is told of it."""
+
+
 class App:
     """One run of the command. Answers go to stdout, all else to stderr.
 
@@ -39,6 +43,7 @@ class App:
         self.color = True
         self.on_terminal = sys.stdout.isatty()
         self._at_line_start = True
+        self._has_told_away = False
 
     @property
     def reads_terminal(self) -> bool:
@@ -53,7 +58,7 @@ class App:
     @property
     def can_draw(self) -> bool:
         """Whether stdout is a terminal that can be drawn on, over and over."""
-        return self.on_terminal and os.environ.get("TERM", "dumb") not in ("dumb", "unknown")
+        return self.on_terminal and not _is_dumb()
 
     @property
     def width(self) -> float:
@@ -67,12 +72,16 @@ class App:
     def client(self, *, endless: bool = False) -> "Client":
         """Return a client for this run; use it in a ``with``.
 
-        *endless*: its requests have no deadline, also if a timeout was given.
+        *endless*: its requests have no deadline, also if a timeout was given, and raise what a
+        daemon says that shuts down: whoever watches waits for the next one in its own way.
         """
-        from devsynthctl.client import Client  # noqa: PLC0415 - not to complete a word, or for help
+        # Not to complete a word, or for help.
+        from devsynthctl.attempts import raise_shutdown  # noqa: PLC0415 - see above
+        from devsynthctl.client import Client  # noqa: PLC0415 - see above
 
         timeout_s = None if endless else self.timeout_s
-        return Client(self.address, timeout=timeout_s, on_idle=self.check_reader)
+        on_away = raise_shutdown if endless else self.tell_away
+        return Client(self.address, timeout=timeout_s, on_idle=self.check_reader, on_away=on_away)
 
     def check_reader(self) -> None:
         """Look whether somebody can still read stdout, while nothing is written to it.
@@ -192,6 +201,20 @@ class App:
         else:
             self.note(f"{error}; waiting until it is back")
 
+    def tell_away(self, reason: DevsynthError, waited_s: float) -> None:
+        """Tell a person once that a request waits for the next daemon, if that takes a while.
+
+        Raises:
+            BrokenPipeError: Nobody can read what it will say.
+        """
+        self.check_reader()
+        if waited_s < _SILENCE_S or self._has_told_away or self.as_json:
+            return
+        self._has_told_away = True
+        if sys.stderr.isatty() and not _is_dumb():
+            sys.stderr.write("\r\x1b[K")  # over what is drawn there meanwhile
+        self.note(f"{reason}: waiting for the next one")
+
     def fail(self, error: DevsynthError) -> None:
         """Tell that the command failed, and why, on stderr."""
         if self.as_json:
@@ -202,3 +225,8 @@ class App:
         self.note(str(error))
         if error.hint:
             sys.stderr.write(printable(f"hint: {error.hint}\n"))
+
+
+def _is_dumb() -> bool:
+    """Return whether the terminal, if there is one, only takes text."""
+    return os.environ.get("TERM", "dumb") in ("dumb", "unknown")

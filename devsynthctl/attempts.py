@@ -1,6 +1,7 @@
 """What a client makes of one request: how it is sent, waited for, and sent again. Pure."""
 
 import os
+from collections.abc import Callable
 from typing import NamedTuple
 
 from msgspec import structs
@@ -20,17 +21,26 @@ from devsynthd.wire.requests import (
 Answer = Chunk | Progress | Event | ReceivedResult
 """A reply that is no error; a result is the last."""
 
+OnAway = Callable[[DevsynthError, float], None]
+"""Told why a request waits for the next daemon, and for how many seconds; what it raises ends it.
+
+Called whenever it is to be sent again.
+"""
+
 SEND_AGAIN_S = 10.0
 """How long a request without a timeout of its own is sent again."""
 
 RETRY_PAUSE_S = 0.05
 """Between two looks whether a daemon has come (back)."""
 
+CALM_PAUSE_S = 0.5
+"""The same for what lasts, and is in no hurry."""
+
 PROMPT_ANSWER_S = 10.0
 """How long to wait for what a daemon answers without asking anybody."""
 
 LATE_ANSWER_S = 1.0
-"""How long after its deadline the daemon's own word about a request is waited for."""
+"""How long after its deadline the daemon's own word is waited for, on what takes it some time."""
 
 REPEATABLE = frozenset({"ping", "status", "list", "config_get"})
 """The ops that may be sent again after a daemon has gone away: twice is once."""
@@ -38,7 +48,8 @@ REPEATABLE = frozenset({"ping", "status", "list", "config_get"})
 MEANT_FOR_ONE = frozenset({"cancel", "shutdown"})
 """Those that are for no other daemon: the next one has other requests, and is to run on."""
 
-_PROMPT = frozenset({"ping", "status", "cancel", "config_get", "config_set", "reload", "shutdown"})
+_AT_ONCE = frozenset({"ping", "status", "config_get"})
+_PROMPT = _AT_ONCE | {"cancel", "config_set", "reload", "shutdown"}
 _MIN_TIMEOUT_S = 0.001
 # Not isinstance: for three structs it takes longer than to encode a request.
 _WITH_PROGRESS = (Generate, Load, Download)
@@ -48,7 +59,7 @@ _BEGINNINGS = (Chunk, Event)
 def give_up_at(op: str, sent_at: float, deadline: float | None) -> float | None:
     """Return when nobody waits any more for an answer to *op*; null: never. Monotonic times."""
     if deadline is not None:
-        return deadline + LATE_ANSWER_S
+        return deadline if op in _AT_ONCE else deadline + LATE_ANSWER_S
     return sent_at + PROMPT_ANSWER_S if op in _PROMPT else None
 
 
@@ -57,6 +68,13 @@ class Attempt(NamedTuple):
 
     body: bytes
     give_up: float | None
+
+
+class _Wait(NamedTuple):
+    """A wait for the next daemon: *since* when, and what for, the *reason*."""
+
+    since: float
+    reason: DevsynthError
 
 
 class Attempts:
@@ -86,7 +104,7 @@ class Attempts:
         self._request = structs.replace(request, id=request_id, client=client_name)
         self._op = str(request.__struct_config__.tag)
         self._deadline = None if timeout_s is None else now + timeout_s
-        self._again_until: float | None = None
+        self._wait: _Wait | None = None
         self._sent_at = now
         self._has_begun = False
         self._refused_on: object = None
@@ -94,7 +112,15 @@ class Attempts:
     @property
     def send_by(self) -> float | None:
         """When it must have been sent; null: there is no hurry."""
-        return self._again_until if self._deadline is None else self._deadline
+        if self._deadline is not None or self._wait is None:
+            return self._deadline
+        return self._wait.since + SEND_AGAIN_S
+
+    @property
+    def pause_s(self) -> float:
+        """How long to wait before it is sent again."""
+        # Somebody who watches a daemon that drains would else keep it busy to its end.
+        return CALM_PAUSE_S if self._op == "subscribe" else RETRY_PAUSE_S
 
     def prepare(self, now: float, unix_time: float) -> Attempt:
         """Return what to send now.
@@ -114,11 +140,19 @@ class Attempts:
         # Being told of its place in the queue, say, it has not begun.
         self._has_begun = self._has_begun or type(answer) in _BEGINNINGS
 
-    def may_repeat_after(self, error: DevsynthError, connection: object = None) -> bool:
-        """Return whether it may be sent again now that it has ended with *error* on *connection*.
+    def may_repeat_after(self, error: DevsynthError, now: float, connection: object = None) -> bool:
+        """Return whether it may be sent again, since it has ended with *error* on *connection*.
 
-        Remembers who has refused it.
+        Remembers who has refused it, and that it waits from *now* on.
         """
+        if not self._is_repeatable(error, connection):
+            return False
+        # What was waited for so long is another matter than what was refused before.
+        if self._wait is None or now - self._sent_at >= SEND_AGAIN_S:
+            self._wait = _Wait(now, error)
+        return True
+
+    def _is_repeatable(self, error: DevsynthError, connection: object) -> bool:
         match error:
             case ConnectionLost():
                 # A daemon that has refused it to shut down begins nothing any more.
@@ -131,13 +165,25 @@ class Attempts:
                 return False
 
     def has_time(self, now: float) -> bool:
-        """Return whether it may be sent once more, after `RETRY_PAUSE_S`."""
-        if self._deadline is not None:
-            self._again_until = self._deadline
-        elif self._again_until is None or now - self._sent_at >= SEND_AGAIN_S:
-            # What was waited for so long is another matter than what was refused before.
-            self._again_until = now + SEND_AGAIN_S
-        return now + RETRY_PAUSE_S < self._again_until
+        """Return whether it may be sent once more, after a pause."""
+        return self.send_by is None or now + self.pause_s < self.send_by
+
+    def tell_wait(self, on_away: OnAway, now: float) -> None:
+        """Tell *on_away* why it waits, and how long already."""
+        if self._wait:
+            on_away(self._wait.reason, now - self._wait.since)
+
+    def error_after(self, last: DevsynthError, now: float) -> DevsynthError:
+        """Return what to raise when its time is over and the *last* attempt ended with that."""
+        if self._wait is None or not isinstance(last, DaemonUnreachable):
+            return last
+        return none_came(self._wait.reason, last, now - self._wait.since)
+
+
+def raise_shutdown(reason: DevsynthError, _waited_s: float) -> None:
+    """Be an `OnAway` that has nothing of a daemon that shuts down wait for the next one."""
+    if isinstance(reason, ShuttingDown):
+        raise reason
 
 
 def with_progress(request: Request, *, is_wanted: bool) -> Request:
@@ -160,6 +206,13 @@ def lost(path: os.PathLike[str]) -> ConnectionLost:
         f"the daemon at {os.fspath(path)} went away before its answer",
         hint="see whether it runs again: devsynthctl ping --wait 10",
     )
+
+
+def none_came(reason: DevsynthError, last: DaemonUnreachable, waited_s: float) -> DaemonUnreachable:
+    """Return the error for a daemon that went, for the *reason* given, and was waited for."""
+    what = "has shut down" if isinstance(reason, ShuttingDown) else "went away"
+    text = f"the daemon {what}, and none came back within {round(waited_s, 1):g} s: {last}"
+    return DaemonUnreachable(text, hint=last.hint)
 
 
 def too_late(path: os.PathLike[str] | str) -> NoAnswer:

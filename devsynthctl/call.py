@@ -7,7 +7,6 @@ from typing import TypeVar, overload
 import msgspec
 
 from devsynthctl.attempts import (
-    RETRY_PAUSE_S,
     Answer,
     Attempts,
     closed,
@@ -20,6 +19,7 @@ from devsynthctl.connection import Disconnected, HungUp
 from devsynthctl.errors import BadReply, ConnectionLost, DaemonUnreachable, NoAnswer, error_from
 from devsynthctl.link import Link
 from devsynthctl.session import Inbox, Inherited
+from devsynthctl.shapes import decoder_of
 from devsynthd.wire.codec import DECODE_ERRORS, encode
 from devsynthd.wire.errors import DevsynthError, Incomplete
 from devsynthd.wire.replies import Error, Progress
@@ -41,12 +41,13 @@ def read_result(raw: msgspec.Raw, shape: type[Shape]) -> Shape:
         BadReply: It does not fit.
     """
     try:
-        return msgspec.msgpack.decode(raw, type=shape)
+        result: Shape = decoder_of(shape).decode(raw)
     except DECODE_ERRORS as exc:
         raise BadReply(
             f"the result is not in the protocol: {exc}",
             hint="is the daemon of the same version?",
         ) from exc
+    return result
 
 
 class Call:
@@ -143,10 +144,12 @@ class Call:
 
     def _send_again_after(self, error: DevsynthError) -> None:
         """Send it to whoever answers at the address by then, or raise why not in the end."""
-        if not self._attempts.may_repeat_after(error, self._inbox.session):
+        if not self._attempts.may_repeat_after(error, time.monotonic(), self._inbox.session):
             raise error from None
         while self._attempts.has_time(time.monotonic()):
-            time.sleep(RETRY_PAUSE_S)
+            if self._link.on_away:
+                self._attempts.tell_wait(self._link.on_away, time.monotonic())
+            time.sleep(self._attempts.pause_s)
             if self._ended:  # by another thread, meanwhile
                 raise closed()
             try:
@@ -155,4 +158,4 @@ class Call:
                 error = exc
             else:
                 return
-        raise error
+        raise self._attempts.error_after(error, time.monotonic())

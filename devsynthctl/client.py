@@ -8,7 +8,7 @@ from typing import Literal, Self, Unpack
 
 from msgspec import Raw
 
-from devsynthctl.attempts import with_progress
+from devsynthctl.attempts import OnAway, with_progress
 from devsynthctl.call import UNSENT, Call, OnProgress, read_result
 from devsynthctl.connection import OnIdle
 from devsynthctl.generation_request import GenerateOptions, generate_request
@@ -78,6 +78,9 @@ class Client:
         name: Name and version of the program, at most 64 characters, for the daemon's log.
         on_idle: Called on the thread that waits, about once a second while nothing comes; what it
             raises ends the wait, and cancels the request.
+        on_away: Called on the thread that waits, each time before a request is sent to the next
+            daemon, with the error that the last one ended it with, and the seconds since then;
+            what it raises ends the wait.
 
     Raises:
         ConfigInvalid: *address* cannot be the daemon's.
@@ -90,14 +93,15 @@ class Client:
         timeout: float | None = None,
         name: str = f"devsynthctl/{__version__}",
         on_idle: OnIdle | None = None,
+        on_away: OnAway | None = None,
     ) -> None:
-        self._link = Link(address, name, on_idle)
+        self._link = Link(address, name, on_idle, on_away)
         self._timeout_s = timeout
         self._lists = ListReader()
 
-    def connect(self, wait: float = 0) -> None:
+    def connect(self, wait: float = 0, *, timeout: float | None = None) -> None:
         """Connect now; *wait* is how many seconds the daemon may take to appear."""
-        self._link.wait(wait, self._timeout_s)
+        self._link.wait(wait, self._timeout_s if timeout is None else timeout)
 
     def ping(self, *, timeout: float | None = None) -> Pong:
         """Ask whether the daemon answers, and what it speaks."""

@@ -5,7 +5,14 @@ import os
 import threading
 import time
 
-from devsynthctl.attempts import RETRY_PAUSE_S, closed, hung_up_at_once, silent, too_busy
+from devsynthctl.attempts import (
+    RETRY_PAUSE_S,
+    OnAway,
+    closed,
+    hung_up_at_once,
+    silent,
+    too_busy,
+)
 from devsynthctl.connection import SILENCE_LIMIT_S, Disconnected, OnIdle, connect
 from devsynthctl.errors import DaemonUnreachable, NoAnswer
 from devsynthctl.knock import start_command
@@ -34,11 +41,12 @@ class Link:
         address: str | os.PathLike[str] | None,
         client_name: str,
         on_idle: OnIdle | None = None,
+        on_away: OnAway | None = None,
     ) -> None:
         flag = None if address is None else os.fspath(address)
         self.address = socket_address(flag, os.environ)
         self._start_command = start_command(flag)
-        self.client_name, self._on_idle = client_name, on_idle
+        self.client_name, self._on_idle, self.on_away = client_name, on_idle, on_away
         self._ids = itertools.count(1)
         self._processes = [_Process()]  # this one's is the last; those before stay untouched
 

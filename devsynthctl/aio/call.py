@@ -7,7 +7,7 @@ from typing import overload
 from devsynthctl.aio.inbox import Inbox
 from devsynthctl.aio.link import Link
 from devsynthctl.aio.session import Session
-from devsynthctl.attempts import RETRY_PAUSE_S, Answer, Attempts, closed, earlier, lost, too_late
+from devsynthctl.attempts import Answer, Attempts, closed, earlier, lost, too_late
 from devsynthctl.connection import Disconnected
 from devsynthctl.errors import ConnectionLost, DaemonUnreachable, NoAnswer, error_from
 from devsynthd.wire.errors import DevsynthError
@@ -155,10 +155,10 @@ class Call:
         session, self._session = self._session, None
         if session:
             session.forget(self.id)
-        if not attempts.may_repeat_after(error, session):
+        if not attempts.may_repeat_after(error, time.monotonic(), session):
             raise error from None
         while attempts.has_time(time.monotonic()):
-            await asyncio.sleep(RETRY_PAUSE_S)
+            await asyncio.sleep(attempts.pause_s)
             if self._has_ended or self._link.closings != self._closings:
                 raise closed()
             try:
@@ -167,4 +167,4 @@ class Call:
                 error = exc
             else:
                 return
-        raise error
+        raise attempts.error_after(error, time.monotonic())

@@ -105,9 +105,9 @@ class AsyncClient:
         self._timeout_s = timeout
         self._lists = ListReader()
 
-    async def connect(self, wait: float = 0) -> None:
+    async def connect(self, wait: float = 0, *, timeout: float | None = None) -> None:
         """Connect now; *wait* is how many seconds the daemon may take to appear."""
-        await self._link.wait(wait, self._timeout_s)
+        await self._link.wait(wait, self._timeout_s if timeout is None else timeout)
 
     async def ping(self, *, timeout: float | None = None) -> Pong:
         """Ask whether the daemon answers, and what it speaks."""

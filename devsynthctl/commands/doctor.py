@@ -77,6 +77,7 @@ def _examine(
     Return the findings, and what makes the report.
     """
     # Slow to import, and for this only.
+    from devsynthctl.attempts import raise_shutdown  # noqa: PLC0415 - see above
     from devsynthctl.client import Client  # noqa: PLC0415 - see above
     from devsynthctl.doctor.collect import (  # noqa: PLC0415 - see above
         home_of,
@@ -93,7 +94,9 @@ def _examine(
 
     def connect() -> Client:
         patience_s = min(PATIENCE_S, app.timeout_s or PATIENCE_S)
-        return Client(app.address, timeout=patience_s, on_idle=app.check_reader)
+        return Client(
+            app.address, timeout=patience_s, on_idle=app.check_reader, on_away=raise_shutdown
+        )
 
     facts = Facts()
     daemon = DaemonSide(app.address, os.environ, connect, facts)

@@ -48,9 +48,12 @@ def _draw(app: App, client: Client) -> None:
 
 
 def _write_status(app: App, client: Client) -> None:
-    written = None
+    written, gone = None, None
     for observed in observe(client, app.timeout_s):
         app.check_reader()
+        if observed.gone and not gone:
+            app.tell_gone(observed.gone)
+        gone = observed.gone
         if observed.status is not written:
             written = observed.status
             app.print_now(result_line(written))

@@ -17,7 +17,7 @@ from devsynthctl.doctor.facts import Facts
 from devsynthctl.doctor.server_side import ServerSide
 from devsynthctl.doctor.trouble import Finding, Look, State, Verdict, skipped
 from devsynthctl.errors import NoAnswer
-from devsynthd.wire.errors import DevsynthError
+from devsynthd.wire.errors import DevsynthError, ShuttingDown
 
 GENERATION_S = 120.0
 """How long an answer may take; a model may have to be loaded first."""
@@ -167,7 +167,7 @@ class Examination:
                 timeout=self._timeout_s,
                 on_progress=tell,
             )
-        except NoAnswer as exc:
+        except (NoAnswer, ShuttingDown) as exc:
             return self._daemon.silence(exc)
         except DevsynthError as exc:
             return judge_no_answer(exc, self._timeout_s)

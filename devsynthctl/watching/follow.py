@@ -17,8 +17,10 @@ TICK_S = 1.0
 LOOK_S = 0.2
 """Between two looks whether a daemon is back."""
 
-_GOES_AWAY = (ConnectionLost, NoAnswer, ShuttingDown)
-IS_AWAY = (*_GOES_AWAY, DaemonUnreachable)
+REFUSED_S = 0.5
+"""The same while one is there that shuts down: each look is a request that it refuses."""
+
+IS_AWAY = (ConnectionLost, NoAnswer, ShuttingDown, DaemonUnreachable)
 """The errors of a daemon that is not there, or not for long."""
 
 
@@ -38,45 +40,56 @@ def follow(
     for_s: float | None = None,
     *,
     tick_s: float = TICK_S,
+    has_met: bool = False,
 ) -> Iterator[News | Gone | Back | None]:
     """Yield the news of *topics* (null: of all but ``log``) for *for_s* seconds; null: no end.
 
-    Yields null when nothing has come for *tick_s*, and while no daemon is there every `LOOK_S`.
-    Each daemon tells first how it is, in snapshots. `Gone` comes once, however often a daemon that
-    hangs is tried, and `Back` before the first news after it.
+    Yields null when nothing has come for *tick_s*, and while no daemon is there at each look for
+    one. Each daemon tells first how it is, in snapshots. `Gone` comes once, however often a daemon
+    that hangs is tried, and `Back` before the first news after it. *has_met*: one has answered
+    before this, and is waited for if it is not there.
+
+    *client* is to raise what a daemon says that shuts down, as `devsynthctl.app.App.client` has it
+    do.
 
     Raises:
         DevsynthError: There is no daemon at the beginning, or one says that it will not.
     """
-    until = None if for_s is None else time.monotonic() + for_s
-    subscription: Subscription | None = client.subscribe(topics)
+    until = later(for_s)
+    subscription: Subscription | None = None
     is_gone = False
     while until is None or time.monotonic() < until:
-        if subscription is None:
-            time.sleep(_at_most(LOOK_S, until))
-            subscription = _subscribed(client, topics)
-            yield None
-            continue
         try:
-            news = subscription.wait(_at_most(tick_s, until))
-        except _GOES_AWAY as exc:
+            if subscription is None:
+                client.connect(timeout=left_s(until))
+                subscription = client.subscribe(topics)
+                has_met = True
+            news = subscription.wait(at_most(tick_s, until))
+        except IS_AWAY as exc:
+            if not has_met:
+                raise
             subscription = None
             yield None if is_gone else Gone(exc)
             is_gone = True
-        else:
-            if is_gone and news:
-                is_gone = False
-                yield Back()
-            yield news
+            time.sleep(at_most(REFUSED_S if isinstance(exc, ShuttingDown) else LOOK_S, until))
+            continue
+        if is_gone and news:
+            is_gone = False
+            yield Back()
+        yield news
 
 
-def _subscribed(client: Client, topics: Sequence[Topic] | None) -> Subscription | None:
-    try:
-        return client.subscribe(topics)
-    except IS_AWAY:
-        return None
+def later(seconds: float | None) -> float | None:
+    """Return the monotonic time *seconds* from now; null: never."""
+    return None if seconds is None else time.monotonic() + seconds
 
 
-def _at_most(seconds: float, until: float | None) -> float:
+def left_s(until: float | None) -> float | None:
+    """Return how many seconds there are until then (monotonic); null: there is no end."""
+    return None if until is None else max(0.0, until - time.monotonic())
+
+
+def at_most(seconds: float, until: float | None) -> float:
     """Return *seconds*, or what is left of them at *until* (monotonic)."""
-    return seconds if until is None else max(0.0, min(seconds, until - time.monotonic()))
+    left = left_s(until)
+    return seconds if left is None else min(seconds, left)

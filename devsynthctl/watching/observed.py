@@ -10,7 +10,7 @@ from devsynthctl.call import UNSENT, read_result
 from devsynthctl.client import Client
 from devsynthctl.news import News
 from devsynthctl.render.requests import NO_WORK, name
-from devsynthctl.watching.follow import Gone, follow
+from devsynthctl.watching.follow import Gone, at_most, follow, later, left_s
 from devsynthd.wire.errors import DevsynthError
 from devsynthd.wire.events import RequestsNews
 from devsynthd.wire.objects import Failure, Source
@@ -50,7 +50,7 @@ class Observed(Struct, frozen=True):
     report: StatusReport
     loaded: tuple[str, ...] = ()
     mishaps: tuple[Mishap, ...] = ()
-    gone: str | None = None
+    gone: DevsynthError | None = None
 
 
 def with_news(observed: Observed, news: News) -> Observed:
@@ -78,26 +78,27 @@ def observe(client: Client, for_s: float | None = None) -> Iterator[Observed]:
     Raises:
         DevsynthError: As `devsynthctl.watching.follow.follow`.
     """
-    status, report = _ask(client)
+    until = later(for_s)
+    status, report = _ask(client, left_s(until))
     observed = Observed(status, report)
     asked, is_due = time.monotonic(), True
-    for each in follow(client, TOPICS, for_s, tick_s=_TICK_S):
+    for each in follow(client, TOPICS, left_s(until), tick_s=_TICK_S, has_met=True):
         before = observed
         match each:
             case Gone(error):
-                observed = structs.replace(observed, gone=str(error))
+                observed = structs.replace(observed, gone=error)
             case News():
                 observed, is_due = structs.replace(with_news(observed, each), gone=None), True
         since_s = time.monotonic() - asked
         if observed.gone is None and since_s >= (PAUSE_S if is_due else POLL_S):
             with contextlib.suppress(DevsynthError):  # if it goes away, the events tell
-                status, report = _ask(client)
+                status, report = _ask(client, at_most(_STATUS_TIMEOUT_S, until))
                 observed = structs.replace(observed, status=status, report=report)
             asked, is_due = time.monotonic(), False
         if observed is not before:
             yield observed
 
 
-def _ask(client: Client) -> tuple[Raw, StatusReport]:
-    status = client.ask(Status(id=UNSENT), timeout=_STATUS_TIMEOUT_S)
+def _ask(client: Client, timeout_s: float | None) -> tuple[Raw, StatusReport]:
+    status = client.ask(Status(id=UNSENT), timeout=timeout_s)
     return status, read_result(status, StatusReport)

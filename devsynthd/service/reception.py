@@ -12,6 +12,7 @@ from devsynthd.service.call import Call, Client, Envelope, Frames, error_info
 from devsynthd.service.call_lines import log_begun, log_ended, log_refused
 from devsynthd.service.register import Register
 from devsynthd.service.status import Tally
+from devsynthd.upstream.entries import shown
 from devsynthd.wire.codec import (
     Encoding,
     Undecodable,
@@ -247,11 +248,7 @@ class Reception:
         call.deadline = loop.time() + left_s
         if isinstance(call.request, List) and call.request.since is not None:
             return  # then it answers, with the unchanged list
-        late = DeadlineExceeded(
-            f"not done within the {call.request.timeout:.2g} s that it had",
-            hint="give it more time: the field `timeout`, or `devsynthctl --timeout S`",
-        )
-        timer = loop.call_at(call.deadline, call.end, late)
+        timer = loop.call_at(call.deadline, lambda: call.end(_late(call)))
         call.task.add_done_callback(lambda _task: timer.cancel())
 
     async def _run(self, call: Call, work: Work) -> None:
@@ -279,7 +276,10 @@ class Reception:
 
     def _fail(self, call: Call, error: DevsynthError) -> None:
         self._register.discard(call)
-        self._tally.failed(error)
+        if call.is_subscription and isinstance(error, Cancelled | DeadlineExceeded):
+            self._tally.ended_by_wish(error)
+        else:
+            self._tally.failed(error)
         call.fail(error)
         log_ended(call, None)
 
@@ -287,6 +287,16 @@ class Reception:
         self._tally.failed(error)
         envelope.send(Error(id=known_id, error=error_info(error)))
         log_refused(envelope.client, error)
+
+
+def _late(call: Call) -> DeadlineExceeded:
+    """Return that the time of *call* is over, and what it still waited for."""
+    what = f"{call.op} with {shown(call.model)}" if call.model else call.op
+    return DeadlineExceeded(
+        f"{what} was not done within the {call.request.timeout:g} s that it had:"
+        f" it was still {call.state}",
+        hint="give it more time: `devsynthctl --timeout S`, or the field `timeout` of the request",
+    )
 
 
 def _shutting_down() -> ShuttingDown:

@@ -348,6 +348,24 @@ async def test_a_daemon_that_drains_on_is_given_up_at_the_timeout(socket_path: P
 
 
 @on_loop
+async def test_a_daemon_that_shut_down_and_was_not_followed_is_told_as_that(
+    socket_path: Path,
+) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        daemon.refuse(daemon.receive())
+        daemon.hang_up()
+        socket_path.unlink(missing_ok=True)
+
+    with FakeDaemon(socket_path, script):
+        async with AsyncClient(socket_path) as ctl:
+            with pytest.raises(
+                DaemonUnreachable, match="has shut down, and none came back"
+            ) as caught:
+                await ctl.list(timeout=0.5)
+    assert "start the daemon" in (caught.value.hint or "")
+
+
+@on_loop
 async def test_shutdown_is_never_passed_on_to_the_next_daemon(socket_path: Path) -> None:
     def script(daemon: FakeDaemon) -> None:
         daemon.error(daemon.receive(), "shutting_down")

@@ -36,11 +36,16 @@ REMEMBERS = Answer(texts=("It was ", WORD, "."))
 
 def answering(url: str, **results: object) -> Script:
     """Be a daemon whose server is at *url*, and that says *results* otherwise."""
+    return serving(**answers_of(url, **results))
+
+
+def answers_of(url: str, **results: object) -> dict[str, object]:
+    """Return what a daemon whose server is at *url* says, by op, but for these *results*."""
     told = {key: setting(key) for key in BY_KEY} | {
         "llm_api_base": setting("llm_api_base", url, "file")
     }
     usual = {"ping": PONG, "status": STATUS, "config_get": report(*told.values())}
-    return serving(**{"list": models(), **usual, **results})
+    return {"list": models(), **usual, **results}
 
 
 @pytest.fixture
@@ -368,6 +373,37 @@ def test_a_daemon_that_falls_silent_before_it_generates(short_dir: Path, studio:
     assert "takes connections, but does not answer" in result.told("generation")
     remedy = result.checks["generation"]["remedy"]
     assert remedy == f"kill -9 {os.getpid()}; devsynthd --socket {path} &"
+
+
+def test_a_daemon_that_shuts_down_is_not_waited_for(short_dir: Path) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        daemon.result(daemon.receive(), PONG)
+        daemon.result(daemon.receive(), STATUS)
+        daemon.refuse_all()
+
+    path = short_dir / "d.sock"
+    with FakeDaemon(path, script) as daemon:
+        result = examined(path, "--no-generate")
+
+        asked = [daemon.seen.get(timeout=0)["op"] for _ in range(daemon.seen.qsize())]
+    assert asked == ["ping", "status", "config_get"]
+    remedy = f"wait until it has ended, then: devsynthd --socket {path} &"
+    assert result.told("daemon") == f"the daemon is shutting down -> {remedy}"
+
+
+def test_a_daemon_that_shuts_down_before_it_generates(short_dir: Path, studio: LMStudio) -> None:
+    def script(daemon: FakeDaemon) -> None:
+        results = answers_of(studio.url, list=models(model("qwen/small")))
+        while (request := daemon.receive())["op"] != "generate":
+            daemon.result(request, results[request["op"]])
+        daemon.refuse(request)
+        daemon.refuse_all()
+
+    path = short_dir / "d.sock"
+    with FakeDaemon(path, script):
+        result = examined(path)
+
+    assert result.told("generation").startswith("the daemon is shutting down -> wait until")
 
 
 def test_it_has_help_and_a_place_among_the_commands(run: Run) -> None:

@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -149,6 +150,26 @@ def test_a_daemon_that_drains_is_waited_for_as_well(command: list[str], socket_p
         assert not reader.next()["data"]["reachable"]
         assert json.loads(reader.errors.wait_for("{"))["error"]["code"] == "shutting_down"
         assert reader.errors.text().count("\n") == 1  # the snapshots tell that one is back
+
+
+def test_a_daemon_that_drains_is_asked_at_a_calm_pace(
+    command: list[str], socket_path: Path
+) -> None:
+    asked_at: list[float] = []
+
+    def script(daemon: FakeDaemon) -> None:
+        for _ in range(3):
+            request = daemon.receive()
+            asked_at.append(time.monotonic())
+            daemon.refuse(request)
+        request = daemon.receive()
+        send_event(daemon, request, "upstream", SOURCE, snapshot=True)
+        daemon.wait_until_cancelled(request)
+
+    with FakeDaemon(socket_path, script), running(command, "events") as reader:
+        assert reader.next()["data"]["reachable"]
+        assert reader.errors.text().count("waiting until it is back") == 1
+    assert asked_at[2] - asked_at[0] > 2 * 0.4
 
 
 def test_what_ends_for_good_is_told(run: Run, socket_path: Path) -> None:

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from tests.ctl.conftest import Run
+from tests.ctl.test_events import send_event
 from tests.support.event_daemon import EventDaemon
+from tests.support.fake_daemon import FakeDaemon
 from tests.support.lines import Lines
 from tests.support.replies import SELECTION, SOURCE, STATUS, model, models
 from tests.support.screens import screen_of
@@ -177,6 +179,45 @@ def test_a_reader_that_leaves_ends_it(command: list[str], socket_path: Path) -> 
         reader.lines(3)
         reader.leave()
         assert reader.process.wait(10) == 141
+
+
+def refused_at_first(daemon: FakeDaemon) -> None:
+    """Shut down, and be followed by a daemon that has `FIRST`."""
+    daemon.refuse(daemon.receive())
+    daemon.refuse(daemon.receive())
+    daemon.hang_up()
+    daemon.listen()
+    request = daemon.receive()
+    send_event(daemon, request, "models", FIRST, snapshot=True)
+    send_event(daemon, request, "upstream", SOURCE, snapshot=True)
+    daemon.wait_until_cancelled(request)
+
+
+def test_a_daemon_that_shuts_down_at_the_beginning_is_waited_for(
+    command: list[str], socket_path: Path
+) -> None:
+    with (
+        FakeDaemon(socket_path, refused_at_first),
+        piped(command, "models", "--watch") as reader,
+    ):
+        assert reader.lines(1) == [HEADER]
+        assert [line.split("\t")[0] for line in reader.lines(2)] == ["a", "b"]
+        reader.errors.wait_for("the daemon is shutting down; waiting until it is back")
+        reader.errors.wait_for("the daemon is back")
+
+
+def test_on_a_terminal_nothing_is_drawn_before_there_is_a_list(
+    command: list[str], socket_path: Path
+) -> None:
+    with (
+        FakeDaemon(socket_path, refused_at_first),
+        screen_of([*command, "models", "--watch"]) as screen,
+    ):
+        screen.wait_for("not loaded")
+        before, _ = screen.raw.split("\x1b[?1049h")
+        assert before.rstrip().endswith("the daemon is shutting down; waiting until it is back")
+        screen.press("q")
+        assert screen.end() == 0
 
 
 def test_without_a_daemon_it_fails_at_once(run: Run) -> None:

@@ -21,7 +21,10 @@ def test_deadline_in_silence(dealer: Dealer, upstream: UpstreamServer) -> None:
 
     assert problem["code"] == "deadline_exceeded"
     assert not problem["retryable"]
-    assert "0.3 s" in problem["message"]
+    assert problem["message"] == (
+        "generate with a was not done within the 0.3 s that it had: it was still waiting"
+    )
+    assert problem["hint"].startswith("give it more time: `devsynthctl --timeout S`")
     assert problem["details"]["text"] == ""
     assert TIMEOUT_S <= upstream.wait_disconnected() - sent_at < TIMEOUT_S + SOON_S
 

@@ -148,6 +148,19 @@ class FakeDaemon:
                 request = self._read()
                 self.result(request, results[request["op"]])
 
+    def refuse(self, request: dict[str, Any]) -> None:
+        """Refuse *request*, as a daemon does that shuts down."""
+        self.error(request, "shutting_down", message="the daemon is shutting down")
+
+    def refuse_all(self) -> None:
+        """Refuse every request that comes, until the test ends."""
+        assert self._router
+        while not self._stopping.is_set():
+            if self._router.poll(POLL_MS):
+                request = self._read()
+                if request["op"] != "cancel":
+                    self.refuse(request)
+
     def _read(self) -> dict[str, Any]:
         assert self._router
         peer, body = self._router.recv_multipart()

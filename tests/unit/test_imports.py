@@ -25,7 +25,8 @@ MODELS_IMPORTS = {
     "devsynthctl": names("""
         __main__ app attempts call cli client commands commands.models connection ending errors
         exits gathered generation_request held knock link listed liveness news options
-        render render.as_json render.models render.text session stream subscription unread zmtp
+        render render.as_json render.models render.text session shapes stream subscription unread
+        zmtp
     """),
     "devsynthd": names("""
         host host.address host.paths host.service_names wire wire.codec wire.errors wire.events

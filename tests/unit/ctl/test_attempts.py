@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devsynthctl.attempts import (
+    CALM_PAUSE_S,
     LATE_ANSWER_S,
     PROMPT_ANSWER_S,
     RETRY_PAUSE_S,
@@ -16,10 +17,12 @@ from devsynthctl.attempts import (
     closed,
     earlier,
     lost,
+    raise_shutdown,
     with_progress,
 )
 from devsynthctl.call import UNSENT
-from devsynthd.wire.errors import Cancelled, ShuttingDown
+from devsynthctl.errors import DaemonUnreachable
+from devsynthd.wire.errors import Cancelled, DevsynthError, ShuttingDown
 from devsynthd.wire.replies import Chunk, Event, Progress
 from devsynthd.wire.requests import (
     REQUEST_TYPES,
@@ -33,6 +36,7 @@ from devsynthd.wire.requests import (
     Select,
     Shutdown,
     Status,
+    Subscribe,
 )
 
 CHUNK = Chunk(id=7, seq=0, text="x")
@@ -41,6 +45,7 @@ EVENT = Event(
 )
 QUEUED = Progress(id=7, state="queued", position=1, fraction=None, request=1)
 REFUSED = ShuttingDown("draining")
+ABSENT = DaemonUnreachable("devsynthd is not reachable: no socket", hint="start it")
 NOW = 1000.0
 
 
@@ -64,6 +69,10 @@ def test_the_timeout_that_is_sent_is_what_is_left_of_it(passed_s: float) -> None
     assert attempts.send_by == NOW + 60
 
 
+def test_what_is_answered_at_once_is_given_up_at_its_deadline() -> None:
+    assert begun(Status(id=0), timeout_s=2).prepare(NOW, 5e8).give_up == NOW + 2
+
+
 @pytest.mark.parametrize(
     ("request_", "give_up"),
     [(Ping(id=0), NOW + PROMPT_ANSWER_S), (List(id=0), None), (Generate(id=0), None)],
@@ -81,10 +90,10 @@ def test_after_a_lost_connection_only_what_changes_nothing_is_sent_again() -> No
     again = {
         op
         for op, request in REQUEST_TYPES.items()
-        if begun(msgspec.convert(_least(op), request)).may_repeat_after(lost(Path("/d.sock")))
+        if begun(msgspec.convert(_least(op), request)).may_repeat_after(lost(Path("/d.sock")), NOW)
     }
     assert again == {"ping", "status", "list", "config_get"}
-    assert not begun(Select(id=0, model=None)).may_repeat_after(closed())
+    assert not begun(Select(id=0, model=None)).may_repeat_after(closed(), NOW)
 
 
 def _least(op: str) -> dict[str, object]:
@@ -101,15 +110,15 @@ def _least(op: str) -> dict[str, object]:
 def test_what_a_draining_daemon_refused_is_sent_again(request_: Request) -> None:
     attempts = begun(request_)
     attempts.take(QUEUED)
-    assert attempts.may_repeat_after(REFUSED)
-    assert not attempts.may_repeat_after(Cancelled("by somebody"))
+    assert attempts.may_repeat_after(REFUSED, NOW)
+    assert not attempts.may_repeat_after(Cancelled("by somebody"), NOW)
 
 
 def test_what_a_draining_daemon_refused_and_then_left_unanswered_is_sent_again() -> None:
     attempts, draining, another = begun(Generate(id=0)), object(), object()
-    assert attempts.may_repeat_after(REFUSED, draining)
-    assert attempts.may_repeat_after(lost(Path("/d.sock")), draining)
-    assert not attempts.may_repeat_after(lost(Path("/d.sock")), another)
+    assert attempts.may_repeat_after(REFUSED, NOW, draining)
+    assert attempts.may_repeat_after(lost(Path("/d.sock")), NOW, draining)
+    assert not attempts.may_repeat_after(lost(Path("/d.sock")), NOW, another)
 
 
 @pytest.mark.parametrize("part", [CHUNK, EVENT], ids=["chunk", "event"])
@@ -117,22 +126,24 @@ def test_what_has_begun_is_not_sent_again(part: Chunk | Event) -> None:
     attempts = begun(Generate(id=0))
     attempts.take(part)
     attempts.take(QUEUED)
-    assert not attempts.may_repeat_after(REFUSED)
+    assert not attempts.may_repeat_after(REFUSED, NOW)
 
 
 @pytest.mark.parametrize("request_", [Cancel(id=0, target=1), Shutdown(id=0)])
 def test_what_is_meant_for_one_daemon_is_not_sent_to_the_next(request_: Request) -> None:
-    assert not begun(request_).may_repeat_after(REFUSED)
+    assert not begun(request_).may_repeat_after(REFUSED, NOW)
 
 
 @pytest.mark.parametrize("timeout_s", [None, 3.0])
 def test_it_is_sent_again_within_its_time(timeout_s: float | None) -> None:
     attempts = begun(ConfigGet(id=0), timeout_s)
     attempts.prepare(NOW, 5e8)
+    assert attempts.may_repeat_after(REFUSED, NOW + 1)
     limit = NOW + 1 + SEND_AGAIN_S if timeout_s is None else NOW + timeout_s
     assert attempts.has_time(NOW + 1)
     assert attempts.send_by == limit
     attempts.prepare(NOW + 1, 5e8)
+    assert attempts.may_repeat_after(REFUSED, NOW + 1.5)
     assert attempts.has_time(limit - RETRY_PAUSE_S - 0.001)
     attempts.prepare(limit - 0.1, 5e8)
     assert not attempts.has_time(limit)
@@ -141,10 +152,41 @@ def test_it_is_sent_again_within_its_time(timeout_s: float | None) -> None:
 def test_what_was_waited_for_long_has_as_much_time_again() -> None:
     attempts = begun(List(id=0, since=3))
     attempts.prepare(NOW, 5e8)
-    assert attempts.has_time(NOW + 1)
+    assert attempts.may_repeat_after(REFUSED, NOW + 1)
     attempts.prepare(NOW + 2, 5e8)
-    assert attempts.has_time(NOW + 3600)
+    assert attempts.may_repeat_after(REFUSED, NOW + 3600)
     assert attempts.send_by == NOW + 3600 + SEND_AGAIN_S
+    assert attempts.has_time(NOW + 3601)
+    assert not attempts.has_time(NOW + 3600 + SEND_AGAIN_S)  # though nothing was sent since
+
+
+@pytest.mark.parametrize(
+    ("reason", "told"),
+    [(REFUSED, "has shut down"), (lost(Path("/d.sock")), "went away")],
+    ids=["shut down", "went away"],
+)
+def test_a_daemon_that_nobody_follows_is_told_of(reason: DevsynthError, told: str) -> None:
+    attempts, heard = begun(List(id=0)), list[tuple[DevsynthError, float]]()
+    attempts.prepare(NOW, 5e8)
+    assert attempts.may_repeat_after(reason, NOW + 1)
+    attempts.tell_wait(lambda *args: heard.append(args), NOW + 4)
+    error = attempts.error_after(ABSENT, NOW + 11)
+    assert heard == [(reason, 3.0)]
+    assert isinstance(error, DaemonUnreachable)
+    assert str(error) == f"the daemon {told}, and none came back within 10 s: {ABSENT}"
+    assert error.hint == ABSENT.hint
+    assert attempts.error_after(REFUSED, NOW + 11) is REFUSED
+
+
+def test_only_a_shutdown_is_raised_by_who_does_not_wait() -> None:
+    raise_shutdown(lost(Path("/d.sock")), 0.0)
+    with pytest.raises(ShuttingDown):
+        raise_shutdown(REFUSED, 0.0)
+
+
+def test_a_subscription_is_sent_again_at_a_calmer_pace() -> None:
+    assert begun(Subscribe(id=0)).pause_s == CALM_PAUSE_S
+    assert begun(List(id=0)).pause_s == RETRY_PAUSE_S
 
 
 def test_progress_is_asked_for_where_there_is_any() -> None:
