@@ -26,10 +26,12 @@ from devsynthd.wire.text import named
 class ConfigSource(Struct, frozen=True, kw_only=True):
     """The config file at *path*, and what holds beside it: flags and environment.
 
-    *lacks* are warnings of what the machine does not have, whatever the file says.
+    *is_named*: somebody has named the file, so that it should be there. *lacks* are warnings of
+    what the machine does not have, whatever the file says.
     """
 
     path: Path
+    is_named: bool = False
     flags: Given
     environment: Given
     lacks: tuple[str, ...] = ()
@@ -55,6 +57,9 @@ class ConfigSource(Struct, frozen=True, kw_only=True):
         if settings.llm_provider != "embedded":
             make_upstream(settings, None)  # only to see that it can be made
         warnings = (*self.lacks, *loaded.warnings)
+        if file is None and self.is_named:
+            missing = f"{named(self.path)}, which was named as the config file, is not there"
+            warnings = (*warnings, f"{missing}: the defaults hold until it is")
         if embedded.weights is None and settings.embedded_model_path and embedded.reason:
             warnings = (*warnings, f"no embedded engine: {embedded.reason}")
         if loaded.in_file.get("llm_api_key") and others_can_read(self.path):
@@ -124,6 +129,7 @@ def make_plan(
     address, listen_fd, deaf = _where(socket, environ, inherited)
     source = ConfigSource(
         path=path,
+        is_named=_is_named(config, environ),
         flags=given_by_flags(flags),
         environment=given_by_environment(environ),
         lacks=tuple(each for each in (few_files, homeless, deaf) if each),
@@ -153,7 +159,7 @@ def _places(config: str | None, environ: Mapping[str, str]) -> tuple[Path, Path 
     try:
         path = config_path(config, environ)
     except ConfigInvalid:
-        if config is not None or environ.get("DEVSYNTH_CONFIG"):
+        if _is_named(config, environ):
             raise
         lacks.append("no config file is read")
     try:
@@ -163,6 +169,10 @@ def _places(config: str | None, environ: Mapping[str, str]) -> tuple[Path, Path 
     if not lacks:
         return path, cache, None
     return path, cache, f"this user has no home directory: {' and '.join(lacks)}; set HOME"
+
+
+def _is_named(config: str | None, environ: Mapping[str, str]) -> bool:
+    return config is not None or bool(environ.get("DEVSYNTH_CONFIG"))
 
 
 def _where(

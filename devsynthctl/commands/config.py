@@ -243,9 +243,10 @@ def _write_to(app: App, access: SettingsAccess, key: str, value: Value | None) -
 
     setting = find_setting(key)
     place = access.place()
+    was_set = value is None and _is_set_in(Path(place.path), setting.key)
     result = access.set(setting.key, value)
     outcome = read_result(result, SettingOutcome)
-    app.answer(result, lambda: app.print(setting_line(outcome)))
+    app.answer(result, lambda: app.print(setting_line(outcome, was_set=was_set)))
     if place.pid is None or not app.as_json:
         app.note(set_note(Change(outcome=outcome, in_force=setting.in_force), place))
     if not app.as_json:
@@ -254,6 +255,13 @@ def _write_to(app: App, access: SettingsAccess, key: str, value: Value | None) -
             _tell_shell_difference(app, access, key)
     if setting.secret and value:
         tell_who_can_read(app, Path(place.path))
+
+
+def _is_set_in(file: Path, key: str) -> bool:
+    from devsynthd.settings.file import given_by_file  # noqa: PLC0415 - slow
+
+    given = given_by_file(file)
+    return given is not None and key in given.values
 
 
 def _tell_shell_difference(app: App, access: SettingsAccess, key: str) -> None:

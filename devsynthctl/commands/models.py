@@ -16,7 +16,9 @@ from devsynthctl.render.models import (
     chat_models,
     choice,
     gives_way,
+    how_to_get_one,
     menu,
+    nothing_listed,
     row,
     stand_in,
 )
@@ -71,10 +73,10 @@ def models(
         return
     with app.client() as client:
         result = client.ask(request)
-    app.answer(result, lambda: _show(app, result, quiet=quiet))
+    app.answer(result, lambda: _show(app, result, request, quiet=quiet))
 
 
-def _show(app: App, result: Raw, *, quiet: bool) -> None:
+def _show(app: App, result: Raw, request: List, *, quiet: bool) -> None:
     listing = read_result(result, Models)
     if quiet:
         app.print("".join(f"{cell(model.id)}\n" for model in listing.models))
@@ -87,6 +89,8 @@ def _show(app: App, result: Raw, *, quiet: bool) -> None:
             marked=True,
         )
     app.warn(listing.warnings)
+    if not (listing.models or request.loaded or request.kind):
+        app.note(nothing_listed(listing.source))
     if who := stand_in(listing.models, listing.selection):
         app.note(who)
 
@@ -136,7 +140,7 @@ def _nothing_to_choose(source: Source) -> DevsynthError:
     if source.error is None:
         return NoModel(
             f"there is no model to choose: {source.api_base} lists none",
-            hint="download one with LM Studio, and list the models with `devsynthctl models`",
+            hint=f"{how_to_get_one(source)}; `devsynthctl models` lists it then",
         )
     hint = "see whether the upstream runs: devsynthctl status"
     return error_from(ErrorInfo(code=source.error.code, message=source.error.message, hint=hint))

@@ -14,7 +14,7 @@ from devsynthd.wire.errors import (
     QueueFull,
     UpstreamTimeout,
 )
-from devsynthd.wire.objects import Model, Selection, Source
+from devsynthd.wire.objects import Api, Model, Selection, Source
 from devsynthd.wire.results import Completion
 
 DAEMON_CUT_OFF = Trouble(
@@ -36,6 +36,12 @@ NOTHING_DOWNLOADED = Trouble(
     "older versions list as nothing.",
     remedy="devsynthctl download MODEL, or: lms get",
 )
+NOTHING_LISTED = Trouble(
+    check="models",
+    says="LM Studio, a version before 0.4.0, lists no models",
+    means="Nothing is downloaded yet. `devsynthctl download` needs a newer version.",
+    remedy="download one in LM Studio's own window, or: lms get",
+)
 NOTHING_SERVED = Trouble(
     check="models",
     says="the server at {address} lists no models",
@@ -47,6 +53,12 @@ NO_CHAT_MODEL = Trouble(
     says="{count}, but none that chats",
     means="Embedding models make vectors, and answer nothing.",
     remedy="devsynthctl download MODEL, or: lms get",
+)
+NO_CHAT_MODEL_SERVED = Trouble(
+    check="models",
+    says="the server at {address} lists {count}, but none that chats",
+    means="Embedding models make vectors, and answer nothing.",
+    remedy="give that server a model that chats, as its own manual says",
 )
 NOTHING_SELECTED = Trouble(
     check="models",
@@ -74,6 +86,13 @@ LOAD_FAILED = Trouble(
     example="the model could not be loaded",
     means="The model does not fit into memory beside what is loaded, or its file is damaged.",
     remedy="devsynthctl unload MODEL, another one; or take a smaller one: devsynthctl select MODEL",
+)
+ENGINE_FAILED = Trouble(
+    check="generation",
+    says="{reason}",
+    example="the embedded engine could not load FILE, or another error of the engine",
+    means="The engine of `embedded_model_path`, which answers, could not.",
+    remedy="{hint}",
 )
 MODEL_GONE = Trouble(
     check="generation",
@@ -156,12 +175,19 @@ FORGETFUL = Trouble(
 )
 
 TROUBLES = (
-    *(DAEMON_CUT_OFF, NO_LIST, NOTHING_DOWNLOADED, NOTHING_SERVED, NO_CHAT_MODEL),
-    *(NOTHING_SELECTED, NOT_LISTED, NONE_LOADED),
-    *(LOAD_FAILED, MODEL_GONE, NO_MODEL_ANSWERS, TOO_SLOW, MODEL_SILENT, BUSY, TINY_CONTEXT),
-    *(NO_ANSWER, FELL_BACK, OTHER_MODEL, EMPTY, FORGETFUL),
+    *(DAEMON_CUT_OFF, NO_LIST, NOTHING_DOWNLOADED, NOTHING_LISTED, NOTHING_SERVED),
+    *(NO_CHAT_MODEL, NO_CHAT_MODEL_SERVED, NOTHING_SELECTED, NOT_LISTED, NONE_LOADED),
+    *(LOAD_FAILED, ENGINE_FAILED, MODEL_GONE, NO_MODEL_ANSWERS, TOO_SLOW, MODEL_SILENT, BUSY),
+    *(TINY_CONTEXT, NO_ANSWER, FELL_BACK, OTHER_MODEL, EMPTY, FORGETFUL),
 )
 
+_ENGINE = "the embedded engine"
+"""How errors of the engine begin, as those of a server begin with its address."""
+
+_NOTHING: dict[Api | None, Trouble] = {
+    "lmstudio-v1": NOTHING_DOWNLOADED,
+    "lmstudio-v0": NOTHING_LISTED,
+}
 _ERRORS: dict[type[DevsynthError], Trouble] = {
     ModelLoadFailed: LOAD_FAILED,
     ModelNotFound: MODEL_GONE,
@@ -181,32 +207,31 @@ def judge_source(source: Source, restart: str) -> Verdict | None:
 
 
 def judge_models(
-    provider: str, address: str, models: Sequence[Model], selection: Selection | None
+    api: Api | None, address: str, models: Sequence[Model], selection: Selection | None
 ) -> Verdict:
-    """Return whether the *models* that are listed can answer; *selection* null: no daemon."""
+    """Return whether the *models* that are listed can answer; *selection* null: no daemon.
+
+    What can be done about them depends on the *api* that the server at *address* speaks.
+    """
     if not models:
-        trouble = NOTHING_DOWNLOADED if provider == "lmstudio" else NOTHING_SERVED
-        return trouble.told(address=address)
+        return _NOTHING.get(api, NOTHING_SERVED).told(address=address)
     count = "1 model" if len(models) == 1 else f"{len(models)} models"
-    if verdict := _fault_of_choice(models, selection, count):
+    if all(model.kind == "embedding" for model in models):
+        trouble = NO_CHAT_MODEL if api == "lmstudio-v1" else NO_CHAT_MODEL_SERVED
+        return trouble.told(address=address, count=count)
+    if selection and (verdict := _fault_of_choice(selection, count)):
         return verdict
     states = [model.loaded for model in models]
     answers = f"; {selection.model} answers ({selection.how})" if selection else ""
-    if provider == "embedded" or any(state is None for state in states):
+    if api == "embedded" or any(state is None for state in states):
         return ok(f"{count}{answers}")
-    if not any(states) and selection and selection.model:
+    if api == "lmstudio-v1" and not any(states) and selection and selection.model:
         quoted = shlex.quote(selection.model)
         return NONE_LOADED.told(count=count, model=selection.model, quoted=quoted)
     return ok(f"{count}, {states.count(True)} loaded{answers}")
 
 
-def _fault_of_choice(
-    models: Sequence[Model], selection: Selection | None, count: str
-) -> Verdict | None:
-    if all(model.kind == "embedding" for model in models):
-        return NO_CHAT_MODEL.told(count=count)
-    if selection is None:
-        return None
+def _fault_of_choice(selection: Selection, count: str) -> Verdict | None:
     if selection.model is None:
         return NOTHING_SELECTED.told(count=count, reason=selection.reason)
     if selection.available is False:
@@ -237,7 +262,10 @@ def judge_answer_in_context(completion: Completion, word: str) -> Verdict:
 
 def judge_no_answer(error: DevsynthError, timeout_s: float) -> Verdict:
     """Return what it means that a generation ended with *error*."""
-    return _ERRORS.get(type(error), NO_ANSWER).told(
+    trouble = _ERRORS.get(type(error), NO_ANSWER)
+    if str(error).startswith(_ENGINE):
+        trouble = ENGINE_FAILED
+    return trouble.told(
         reason=error,
         hint=error.hint or "the server's own log may say more",
         seconds=f"{timeout_s:g}",

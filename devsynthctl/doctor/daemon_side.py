@@ -199,6 +199,7 @@ class DaemonSide:
                 daemons=status.config.error if status and not status.config.valid else None,
                 ours=None if is_same_file(ours, str(path)) else named(ours),
                 is_open=bool(self._values_of_file().get("llm_api_key")) and others_can_read(path),
+                locked=looks.locked_folder(path),
                 full_disk=looks.full_disk(path),
                 is_caged=self._is_caged(path),
             )
@@ -244,6 +245,8 @@ class DaemonSide:
         if not is_stuck:
             return Commands(start, f"devsynthctl shutdown; {start}")
         pid = looks.listener_of(self._address.path) if self._address else None
+        if pid and looks.is_suspended(pid):
+            return Commands(start, f"kill -CONT {pid}")
         if pid and not looks.is_service_manager(pid):
             return Commands(start, f"kill -9 {pid}; {start}")
         return Commands(start, f"end what listens there (pgrep -f devsynthd), then: {start}")

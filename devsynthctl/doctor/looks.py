@@ -94,7 +94,7 @@ def full_disk(path: Path) -> str | None:
 
     Disks that cannot be written to at all are another matter.
     """
-    folder = next(filter(os.path.isdir, Path(os.path.realpath(path)).parents), "/")
+    folder = _saved_in(path)
     try:
         disk = os.statvfs(folder)
     except OSError:
@@ -107,6 +107,17 @@ def full_disk(path: Path) -> str | None:
     is_full = disk.f_blocks > 0 and free * disk.f_frsize < CONFIG_BYTES
     has_no_names = disk.f_files > 0 and free_files == 0
     return str(folder) if is_full or has_no_names else None
+
+
+def locked_folder(path: Path) -> str | None:
+    """Return the folder that *path* is saved in if this user may not write to it, else null."""
+    folder = _saved_in(path)
+    return None if os.access(folder, os.W_OK) else str(folder)
+
+
+def _saved_in(path: Path) -> Path:
+    """Return the folder that *path* is saved in, or of those above it the first that exists."""
+    return next(filter(os.path.isdir, Path(os.path.realpath(path)).parents), Path("/"))
 
 
 def listener_of(path: Path) -> int | None:
@@ -126,6 +137,15 @@ def is_service_manager(pid: int) -> bool:
         return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8").startswith("systemd")
     except (OSError, UnicodeDecodeError):
         return pid == 1
+
+
+def is_suspended(pid: int) -> bool:
+    """Return whether the process *pid* is stopped, as by Ctrl-Z; false where that is not told."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_bytes()
+    except OSError:
+        return False
+    return b"\nState:\tT" in status
 
 
 def look_at_service(environ: Mapping[str, str]) -> ServiceStatus | None:

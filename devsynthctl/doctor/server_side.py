@@ -182,18 +182,18 @@ class ServerSide:
 
     def models(self) -> Verdict:
         """Have the daemon list the models, and say who answers; else judge our own list."""
-        provider, address = self._settings.llm_provider, self._address
+        address = self._address
         if self._client is None:
             if self._listing is None:
                 return skipped("no daemon answers")
-            return judge_models(provider, address, self._listing.models, None)
+            return judge_models(self._listing.api, address, self._listing.models, None)
         try:
             listed = self._client.list(refresh=True, timeout=LIST_S)
         except DevsynthError as exc:
             return NO_LIST.told(reason=exc, restart=self._restart)
         self._facts.models = listed.models
         trouble = judge_source(listed.source, self._restart)
-        return trouble or judge_models(provider, address, listed.models, listed.selection)
+        return trouble or judge_models(listed.source.api, address, listed.models, listed.selection)
 
     @property
     def _address(self) -> str:

@@ -1,11 +1,14 @@
 """The settings, judged: the config file, and the environment of this shell. Pure."""
 
+import errno
+import os
 import shlex
 from collections.abc import Sequence
 
 from msgspec import Struct
 
 from devsynthctl.doctor.trouble import Trouble, Verdict, ok
+from devsynthd.settings.file import unreadable
 
 INVALID_FILE = Trouble(
     check="config",
@@ -14,6 +17,20 @@ INVALID_FILE = Trouble(
     means="The config file has a mistake, at the line that is named. A daemon that runs keeps what "
     "was in force before; one that is started ends with status 78.",
     remedy="devsynthctl config edit",
+)
+LOCKED_FILE = Trouble(
+    check="config",
+    says="{errors}",
+    example="FILE cannot be read: Permission denied",
+    means="This user may not read the config file: a daemon that is started ends with status 78.",
+    remedy="chmod u+r {quoted_path}",
+)
+NO_FILE = Trouble(
+    check="config",
+    says="{errors}",
+    example="FILE cannot be read: it is a folder, not a file",
+    means="What was named as the config file is none, or the disk does not give it.",
+    remedy="name another file with DEVSYNTH_CONFIG or --config",
 )
 REFUSED_FILE = Trouble(
     check="config",
@@ -49,6 +66,14 @@ FULL_DISK = Trouble(
     says="no room is left on the disk of {path}",
     means="Settings cannot be saved: `devsynthctl config set` fails, and the file stays as it is.",
     remedy="make room on it, or delete some files: df -h {quoted_folder}; df -i {quoted_folder}",
+)
+LOCKED_FOLDER = Trouble(
+    check="config",
+    state="warn",
+    says="{path} cannot be changed: this user may not write to {folder}",
+    means="The settings hold, but cannot be saved: `devsynthctl config set` fails. That may be as "
+    "it should be.",
+    remedy="chmod u+w {quoted_folder}; or, of a read-only disk: mount it for writing",
 )
 HOMELESS = Trouble(
     check="config",
@@ -118,7 +143,8 @@ PROXY = Trouble(
 )
 
 TROUBLES = (
-    *(INVALID_FILE, REFUSED_FILE, OTHER_FILE, OPEN_FILE, FULL_DISK, CAGED_FILE, HOMELESS),
+    *(INVALID_FILE, LOCKED_FILE, NO_FILE, REFUSED_FILE, OTHER_FILE, OPEN_FILE),
+    *(LOCKED_FOLDER, FULL_DISK, CAGED_FILE, HOMELESS),
     *(INVALID_VARIABLES, UNKNOWN_VARIABLES, VARIABLES, USELESS_VARIABLES, HIDDEN),
     *(UNKNOWN_OF_SERVICE, PROXY),
 )
@@ -130,7 +156,8 @@ class ConfigSeen(Struct, frozen=True, kw_only=True):
     *errors* are those of the file by itself. *daemons* is the error for which the daemon that runs
     does not take it, if it does not. *ours* is the file that a daemon started from this shell would
     read, where that is another one. *full_disk* is a folder on the disk where it would be saved, if
-    there is no room left. *is_caged*: the sandbox keeps the daemon from changing it.
+    there is no room left; *locked* is that folder if this user may not write there. *is_caged*: the
+    sandbox keeps the daemon from changing the file.
     """
 
     path: str
@@ -139,6 +166,7 @@ class ConfigSeen(Struct, frozen=True, kw_only=True):
     daemons: str | None = None
     ours: str | None = None
     is_open: bool = False
+    locked: str | None = None
     full_disk: str | None = None
     is_caged: bool = False
 
@@ -166,11 +194,14 @@ def judge_config(seen: ConfigSeen) -> Verdict:
     """Return whether the file can be used, and is the one that a person thinks of."""
     path = seen.path
     if seen.errors:
-        verdict = INVALID_FILE.told(errors="\n".join(seen.errors))
+        verdict = _fault_of_file(path, seen.errors)
     elif seen.daemons is not None:
         verdict = REFUSED_FILE.told(path=path, errors=seen.daemons)
     elif seen.is_open:
         verdict = OPEN_FILE.told(path=path, quoted_path=shlex.quote(path))
+    elif seen.locked is not None:
+        folder = shlex.quote(seen.locked)
+        verdict = LOCKED_FOLDER.told(path=path, folder=seen.locked, quoted_folder=folder)
     elif seen.full_disk is not None:
         verdict = FULL_DISK.told(path=path, quoted_folder=shlex.quote(seen.full_disk))
     elif seen.is_caged:
@@ -180,6 +211,14 @@ def judge_config(seen: ConfigSeen) -> Verdict:
     else:
         verdict = ok(f"{path} {'is valid' if seen.exists else 'is not there: defaults hold'}")
     return verdict
+
+
+def _fault_of_file(path: str, errors: Sequence[str]) -> Verdict:
+    trouble = INVALID_FILE
+    if errors[0].startswith(unreadable(path)):
+        is_locked = errors[0].endswith(os.strerror(errno.EACCES))
+        trouble = LOCKED_FILE if is_locked else NO_FILE
+    return trouble.told(errors="\n".join(errors), quoted_path=shlex.quote(path))
 
 
 def judge_environment(seen: EnvironmentSeen, restart: str) -> Verdict:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 
-from devsynthd.wire.objects import Model, Selection
+from devsynthd.wire.objects import Api, Model, Selection, Source
 
 COLUMNS = ("id", "name", "owner", "kind", "state", "context", "quantization", "selected")
 
@@ -19,6 +19,12 @@ Row = tuple[str, ...]
 
 GONE = "gone"
 """The state of a model that is no longer listed, in place of that which it had."""
+
+_GET_ONE: dict[Api | None, str] = {
+    "lmstudio-v1": "devsynthctl download MODEL, or: lms get",
+    "lmstudio-v0": "download one in LM Studio's own window, or: lms get",
+    "embedded": "set embedded_model_path to a GGUF file",
+}
 
 _STATES = {True: "loaded", False: "not loaded", None: "unknown"}
 
@@ -57,6 +63,18 @@ def stand_in(models: Iterable[Model], selection: Selection) -> str | None:
     if selection.how != "fallback" or any(model.selected for model in models):
         return None
     return f"{selection.model} would answer: {selection.reason}"
+
+
+def nothing_listed(source: Source) -> str:
+    """Return that the server of *source* lists no models, and what to do."""
+    embedded = source.provider == "embedded"
+    who = "the embedded engine" if embedded else f"the server at {source.api_base}"
+    return f"{who} lists no models: {how_to_get_one(source)}"
+
+
+def how_to_get_one(source: Source) -> str:
+    """Return what has the server of *source*, which lists no models, have one."""
+    return _GET_ONE.get(source.api, "give that server a model, as its own manual says")
 
 
 def gives_way(models: Iterable[Model]) -> list[tuple[str, int]]:

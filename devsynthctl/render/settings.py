@@ -70,10 +70,11 @@ def difference_row(info: SettingInfo) -> tuple[str, ...]:
     return (info.key, value_text(info.value), value_text(info.default), info.source)
 
 
-def setting_line(outcome: SettingOutcome) -> str:
-    """Tell what the file says now."""
+def setting_line(outcome: SettingOutcome, *, was_set: bool = False) -> str:
+    """Tell what the file says now; *was_set*: it set the key until now."""
     if outcome.value is None:
-        return f"{cell(outcome.key)} is not set in the file\n"
+        state = "no longer set" if was_set else "not set"
+        return f"{cell(outcome.key)} is {state} in the file\n"
     return f"{cell(outcome.key)} = {_shown(outcome.value)}\n"
 
 

@@ -1,6 +1,6 @@
 """How the daemon is, in words. Pure."""
 
-from devsynthd.wire.objects import ConfigStatus, RequestInfo, Source, Totals
+from devsynthd.wire.objects import ConfigStatus, ModelCounts, RequestInfo, Source, Totals
 from devsynthd.wire.results import StatusReport
 
 _MINUTE_S = 60
@@ -18,7 +18,7 @@ def status_text(report: StatusReport) -> str:
         *_config(report.config),
         ("upstream", source_text(report.source)),
         ("model", f"{selection.model or 'none'} ({selection.how}: {selection.reason})"),
-        ("models", f"{report.models.total}, {report.models.loaded} of them loaded"),
+        ("models", _models(report.models)),
         (
             "queue",
             f"{queue.running} running (at most {queue.max_concurrency}), {queue.waiting} waiting",
@@ -40,6 +40,12 @@ def _config(config: ConfigStatus) -> list[tuple[str, str]]:
         hidden = ", ".join(config.overrides)
         lines.append(f"hidden by the daemon's environment or flags: {hidden}")
     return [("config" if line is lines[0] else "", line) for line in lines]
+
+
+def _models(counts: ModelCounts) -> str:
+    """Return how many there are; of servers that do not tell it, none is known to be loaded."""
+    loaded = f"{counts.loaded} of them loaded" if counts.loaded else "none known to be loaded"
+    return f"{counts.total}, {loaded}" if counts.total else "none"
 
 
 def flat(value: object, name: str = "") -> list[tuple[str, str]]:

@@ -13,13 +13,21 @@ from devsynthd.service.call import Call
 from devsynthd.upstream.base import Job, Manager
 from devsynthd.upstream.upstreams import Upstreams
 from devsynthd.wire.errors import BadRequest, DevsynthError, NotSupported, UpstreamError
-from devsynthd.wire.objects import Model
+from devsynthd.wire.objects import Model, Provider
 from devsynthd.wire.requests import Download, Load, Unload
 from devsynthd.wire.results import DownloadOutcome, LoadOutcome, UnloadOutcome
 
 logger = logging.getLogger(__name__)
 
 WATCH_S = 1.0  # between two looks at a download
+
+_UNMANAGED: dict[Provider, str] = {
+    "lmstudio": "LM Studio can since version 0.4.0; in an older one, use its own window.",
+    "openai": "Only LM Studio has, since version 0.4.0: use what that server has for it.",
+    "embedded": "It has one model, the file of embedded_model_path, and loads it by itself when a"
+    " request needs it.",
+}
+"""What to do about an upstream that cannot load, unload or download."""
 
 _UNDER_WAY = "downloading"
 _FAILED = "failed"
@@ -140,7 +148,7 @@ class ManagingService:
         if upstream.manager is None:
             raise NotSupported(
                 f"{self._catalog.origin.address} has no way to load, unload or download models",
-                hint="LM Studio can since version 0.4.0; in an older one, use its own window.",
+                hint=_UNMANAGED[self._catalog.origin.provider],
             )
         with self._upstreams.use(upstream):
             yield upstream.manager

@@ -125,6 +125,10 @@ class ModelsService:
             found.append(Warn("stale", f"the list is {catalog.age_s or 0:.0f} s old: {cause}"))
         if request.loaded and any(model.loaded is None for model in models):
             found.append(Warn("state_unknown", "the upstream does not tell which are loaded"))
+        if request.kind == "embedding" and any(model.kind == "unknown" for model in models):
+            found.append(
+                Warn("kind_unknown", "the upstream does not tell which are embedding models")
+            )
         return tuple(found)
 
     # select --------------------------------------------------------------------------------

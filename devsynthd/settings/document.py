@@ -5,7 +5,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from devsynthd.settings.positions import key_lines, line_of
+from devsynthd.settings.positions import KeyPath, key_at, key_lines, line_of
 from devsynthd.settings.schema import BY_KEY, SETTINGS, TABLES, Setting
 from devsynthd.settings.sources import Given
 from devsynthd.settings.values import NotAllowed, check_value, refusal
@@ -14,7 +14,10 @@ from devsynthd.wire.requests import Value
 
 MAX_ERRORS = 100
 
+CORRECT_FILE = "correct what is named above; `devsynthctl config edit` opens the file"
+
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_TWICE = re.compile(r"Cannot (overwrite a value|declare .* twice)")
 _PLACE = re.compile(r" \(at (?:line (\d+), column (\d+)|end of document)\)$")
 
 
@@ -25,11 +28,11 @@ def given_by_toml(data: bytes, path: str) -> Given:
         document = tomllib.loads(text)
     except UnicodeDecodeError as exc:
         bad_line = data.count(b"\n", 0, exc.start) + 1
-        return Given(errors=(f"{path}, line {bad_line}: this is not UTF-8 text",))
+        return _faulty(f"{path}, line {bad_line}: this is not UTF-8 text")
     except RecursionError:
-        return Given(errors=(f"{path}: this is not a list of settings: it is nested too deeply",))
+        return _faulty(f"{path}: this is not a list of settings: it is nested too deeply")
     except ValueError as exc:  # as a rule TOMLDecodeError, but not for a number of 5,000 digits
-        return Given(errors=(_syntax_error(str(exc), text, path),))
+        return _faulty(_syntax_error(str(exc), text, path))
     lines = key_lines(text)
     values: dict[str, Value] = {}
     errors = []
@@ -46,7 +49,11 @@ def given_by_toml(data: bytes, path: str) -> Given:
             errors.append(refusal(setting, f"{place}: {_spelling(setting)}", value, exc))
     if (more := len(errors) - MAX_ERRORS) > 0:
         errors[MAX_ERRORS:] = [f"{path}: and {more} more"]
-    return Given(values=values, errors=tuple(errors))
+    return Given(values=values, errors=tuple(errors), remedy=CORRECT_FILE if errors else "")
+
+
+def _faulty(error: str) -> Given:
+    return Given(errors=(error,), remedy=CORRECT_FILE)
 
 
 def _entries(document: Mapping[str, Any]) -> Iterator[tuple[str, str | None, object]]:
@@ -92,6 +99,19 @@ def _syntax_error(message: str, text: str, path: str) -> str:
     place = _PLACE.search(message)
     if place is None:
         return f"{path}: this is not TOML: {message}"
-    line = place[1] or text.count("\n") + 1
+    line = int(place[1] or text.count("\n") + 1)
     column = place[2] or len(text) - text.rfind("\n")
-    return f"{path}, line {line}, column {column}: this is not TOML: {message[: place.start()]}"
+    reason = message[: place.start()]
+    if _TWICE.match(reason) and (key := key_at(text, line)):
+        first = line_of(key_lines(text), *key) or line
+        reason = f"{_path_label(key)} is there twice"
+        reason += f", first in line {first}" if first < line else ""
+    return f"{path}, line {line}, column {column}: this is not TOML: {reason}"
+
+
+def _path_label(key: KeyPath) -> str:
+    """Return *key* as a person would write it: [table] name, or the [table] alone."""
+    *table, name = map(_label, key)
+    if not table:
+        return f"[{name}]" if name in TABLES else name
+    return f"[{'.'.join(table)}] {name}"

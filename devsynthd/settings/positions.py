@@ -30,6 +30,22 @@ def key_lines(text: str) -> dict[KeyPath, int]:
     return lines
 
 
+def key_at(text: str, number: int) -> KeyPath | None:
+    """Return the table or key that line *number*, counted from 1, sets; null: none is seen there.
+
+    What *text* has behind that line need not be valid TOML.
+    """
+    found: KeyPath | None = None
+    table: KeyPath = ()
+    for line in text.split("\n")[:number]:
+        found = None
+        if header := _HEADER.match(line):
+            found = table = _path(header[1])
+        elif key := _KEY.match(line):
+            found = table + _path(key[1])
+    return found
+
+
 def line_of(lines: dict[KeyPath, int], *path: str) -> int | None:
     """Return the line of *path*, else that of the closest table around it, else null."""
     for length in range(len(path), 0, -1):

@@ -14,12 +14,19 @@ from devsynthd.wire.requests import Value
 
 Source = Literal["flag", "env", "file", "default"]
 
+CORRECT_FLAG = "correct the flag"
+CORRECT_VARIABLE = "correct the variable, or clear it with `unset`"
+
 
 class Given(Struct, frozen=True, kw_only=True):
-    """What one source gives: checked values by key, and a line about each fault."""
+    """What one source gives: checked values by key, and a line about each fault.
+
+    *remedy* is what to do about those, if there are any.
+    """
 
     values: Mapping[str, Value] = {}
     errors: tuple[str, ...] = ()
+    remedy: str = ""
     warnings: tuple[str, ...] = ()
 
     def __repr__(self) -> str:  # without values, as they may be secret
@@ -60,7 +67,7 @@ def given_by_flags(flags: Mapping[str, object]) -> Given:
         except NotAllowed as exc:
             flag = f"--{setting.name.replace('_', '-')}"
             errors.append(refusal(setting, flag, value, exc))
-    return Given(values=values, errors=tuple(errors))
+    return Given(values=values, errors=tuple(errors), remedy=CORRECT_FLAG if errors else "")
 
 
 def given_by_environment(environ: Mapping[str, str]) -> Given:
@@ -73,7 +80,12 @@ def given_by_environment(environ: Mapping[str, str]) -> Given:
                 values[setting.key] = parse_value(setting, text)
             except NotAllowed as exc:
                 errors.append(refusal(setting, setting.env, text, exc))
-    return Given(values=values, errors=tuple(errors), warnings=_unknown_variables(environ))
+    return Given(
+        values=values,
+        errors=tuple(errors),
+        remedy=CORRECT_VARIABLE if errors else "",
+        warnings=_unknown_variables(environ),
+    )
 
 
 def combine(*, flags: Given, environment: Given, file: Given | None) -> Loaded:
@@ -91,7 +103,7 @@ def combine(*, flags: Given, environment: Given, file: Given | None) -> Loaded:
     if errors:
         raise ConfigInvalid(
             "\n".join(errors),
-            hint="correct what is named above; `devsynthctl config edit` opens the file",
+            hint="; ".join(given.remedy for _, given in layers if given.remedy) or None,
             details={"errors": errors},
         )
     sources: dict[str, Source] = {}

@@ -7,12 +7,33 @@ from msgspec.structs import replace
 from devsynthd.upstream.base import Chat, Delta, Ending, Listing, Stages, Vectors
 from devsynthd.upstream.engine import MODEL_NAME, Endpoint, Engine
 from devsynthd.upstream.engine_process import PARALLEL_SLOTS
+from devsynthd.upstream.failures import CONTEXT_HINT
 from devsynthd.upstream.fill_in import FillIn
 from devsynthd.upstream.http import Timeouts
 from devsynthd.upstream.openai import OpenAIUpstream
 from devsynthd.upstream.relay import Relay
-from devsynthd.wire.errors import NotSupported
+from devsynthd.upstream.transport_errors import MAY_HAVE_CRASHED, MAY_HAVE_STOPPED, START_IT
+from devsynthd.wire.errors import DevsynthError, NotSupported
 from devsynthd.wire.objects import Instance, Model
+
+_DIED = "The engine may have died: the daemon's log says how. The next request starts it again."
+_HINTS = {
+    CONTEXT_HINT: "Shorten the prompt or its context, or raise embedded_context_length.",
+    MAY_HAVE_STOPPED: _DIED,
+    MAY_HAVE_CRASHED: _DIED,
+    START_IT: _DIED,
+    "server's own log": "daemon's log",
+}
+"""What hints say of the engine, by what they say of servers, which have other logs and settings."""
+
+
+def engine_hint(hint: str | None) -> str | None:
+    """Return *hint*, which was made for a server, as it holds for the engine."""
+    if hint is None:
+        return None
+    for of_a_server, of_the_engine in _HINTS.items():
+        hint = hint.replace(of_a_server, of_the_engine)
+    return hint
 
 
 class EmbeddedUpstream:
@@ -65,7 +86,11 @@ class EmbeddedUpstream:
             stages.loading()
         async with self._engine.lease() as endpoint:
             server = await self._server_at(endpoint)
-            ending = await server.chat(replace(chat, model=MODEL_NAME), relay, stages)
+            try:
+                ending = await server.chat(replace(chat, model=MODEL_NAME), relay, stages)
+            except DevsynthError as exc:
+                exc.hint = engine_hint(exc.hint)
+                raise
         return replace(ending, model=self._name)
 
     async def embed(self, model: str, texts: tuple[str, ...], stages: Stages) -> Vectors:
@@ -73,7 +98,8 @@ class EmbeddedUpstream:
         del model, texts, stages
         raise NotSupported(
             f"{self.address} makes no vectors",
-            hint="Name an embedding model of LM Studio, or of another server.",
+            hint="It only answers. For vectors, llm_provider and llm_api_base have to name a server"
+            " that has an embedding model.",
         )
 
     async def close(self) -> None:

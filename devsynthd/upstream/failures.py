@@ -154,8 +154,10 @@ def failure_of(
     for kind in _KINDS:
         if kind.pattern.search(text):
             return kind.error(f"{address}: {kind.says}: {message}", hint=kind.hint, details=details)
+    # With a status of success, or in the middle of an answer, there is none to tell.
+    told = f" (status {status})" if status >= 400 else ""  # noqa: PLR2004 - HTTP
     return UpstreamError(
-        f"{address} answered with an error: {message}",
+        f"{address} answered with an error{told}: {message}",
         hint="The server's own log may say more.",
         details=details,
     )

@@ -10,7 +10,6 @@ import queue
 import ssl
 import threading
 from collections.abc import Callable
-from pathlib import Path
 from typing import Literal, TypeVar
 from urllib.parse import urlsplit
 
@@ -54,7 +53,6 @@ ANSWER_S = 5.0
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _PROXY_PORT = 1080  # urllib3's own, where a proxy's URL has none
-_GGUF = b"GGUF"
 
 T = TypeVar("T")
 
@@ -273,20 +271,9 @@ def find_engine(provider: str, enabled: str, model_path: str) -> Embedded | None
     if engine_use(provider, enabled, model_path) is Use.NONE:
         return None
     try:
-        found = find_embedded(provider, enabled, model_path)
+        return find_embedded(provider, enabled, model_path)
     except ConfigInvalid as exc:
         return Embedded(None, f"{exc}. {exc.hint}")
-    if found.weights and not _is_gguf(found.weights):
-        return Embedded(None, f"{found.weights} is no GGUF file. Set embedded_model_path to one.")
-    return found
-
-
-def _is_gguf(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(len(_GGUF)) == _GGUF
-    except OSError:
-        return False
 
 
 def within(seconds: float, function: Callable[[], T]) -> T:

@@ -21,10 +21,16 @@ from devsynthd.wire.errors import (
     UpstreamUnavailable,
 )
 
+CHECK_HOST = (
+    "Check the host in llm_api_base: is it misspelt? If it is right, check the network and its DNS."
+)
 START_IT = (
     "Is LM Studio (or the server at llm_api_base) running and its server started?"
     " `lms server start` starts it."
 )
+
+MAY_HAVE_STOPPED = "The server may have stopped or crashed: its own log may say why."
+MAY_HAVE_CRASHED = "The model may have crashed or been unloaded: the server's own log may say why."
 
 
 class Patience(Struct, frozen=True):
@@ -126,7 +132,7 @@ def _broken(exc: Exception, address: str, patience: Callable[[], Patience]) -> D
         if isinstance(link, ConnectionResetError | BrokenPipeError):
             return UpstreamUnavailable(
                 f"{address} closed the connection unexpectedly",
-                hint="The server may have stopped or crashed: its own log may say why.",
+                hint=MAY_HAVE_STOPPED,
             )
         if isinstance(link, http.client.IncompleteRead):
             return cut_off(address)
@@ -135,17 +141,22 @@ def _broken(exc: Exception, address: str, patience: Callable[[], Patience]) -> D
                 f"{address} answered with something that is not HTTP: {_reason(exc)}",
                 hint=CHECK_BASE,
             )
-    is_short = any(shortage(link) for link in chain(exc))
-    return UpstreamUnavailable(
-        f"cannot reach {address}: {_reason(exc)}", hint=SHORTAGE_HINT if is_short else START_IT
-    )
+    return UpstreamUnavailable(f"cannot reach {address}: {_reason(exc)}", hint=_remedy(exc))
+
+
+def _remedy(exc: Exception) -> str:
+    """Return what to do about a server that was not reached."""
+    if any(shortage(link) for link in chain(exc)):
+        return SHORTAGE_HINT
+    is_unknown = any(isinstance(link, socket.gaierror) for link in chain(exc))
+    return CHECK_HOST if is_unknown else START_IT
 
 
 def cut_off(address: str) -> UpstreamError:
     """Return the error for an answer that ended before its end."""
     return UpstreamError(
         f"{address} cut off its answer before the end",
-        hint="The model may have crashed or been unloaded: the server's own log may say why.",
+        hint=MAY_HAVE_CRASHED,
     )
 
 

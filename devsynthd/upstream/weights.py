@@ -10,6 +10,7 @@ from msgspec import Struct
 from devsynthd.host.paths import absolute
 from devsynthd.wire.errors import ConfigInvalid
 
+GGUF_MAGIC = b"GGUF"
 DEMO_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
 
 INSTALL_ENGINE = "Install it: pip install 'devsynthd[embedded]'"
@@ -80,14 +81,18 @@ def find_weights(embedded_model_path: str, *, demo_allowed: bool) -> Path:
     """Return the absolute path of the GGUF file to load.
 
     Raises:
-        ConfigInvalid: The file is not there or not readable, or none is set and the demo model
-            is not installed or not allowed.
+        ConfigInvalid: The file is not there, not readable or no GGUF file, or none is set and the
+            demo model is not installed or not allowed.
     """
     if embedded_model_path:
         path = absolute(embedded_model_path)
         if not (os.access(path, os.R_OK) and path.is_file()):
             raise ConfigInvalid(
                 f"embedded_model_path: {path} is not a file that can be read", hint=INSTALL_WEIGHTS
+            )
+        if not is_gguf(path):
+            raise ConfigInvalid(
+                f"embedded_model_path: {path} is not a GGUF file", hint=INSTALL_WEIGHTS
             )
         return path
     if not demo_allowed:
@@ -98,6 +103,15 @@ def find_weights(embedded_model_path: str, *, demo_allowed: bool) -> Path:
     if demo is None:
         raise ConfigInvalid("the embedded engine has no model to load", hint=INSTALL_WEIGHTS)
     return demo
+
+
+def is_gguf(path: Path) -> bool:
+    """Return whether the file *path* begins as models for llama.cpp do."""
+    try:
+        with path.open("rb") as file:
+            return file.read(len(GGUF_MAGIC)) == GGUF_MAGIC
+    except OSError:
+        return False
 
 
 def demo_weights() -> Path | None:

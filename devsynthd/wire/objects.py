@@ -18,7 +18,8 @@ class Warn(Struct, frozen=True):
     """Something that the caller should know although the request succeeded.
 
     *code* is one of ``stale``, ``fallback``, ``other_model``, ``truncated``, ``env_override``,
-    ``not_listed``, ``state_unknown`` and ``not_persisted``; clients take new ones.
+    ``not_listed``, ``state_unknown``, ``kind_unknown`` and ``not_persisted``; clients take new
+    ones.
     """
 
     code: str

@@ -60,6 +60,17 @@ def test_without_a_daemon_the_settings_are_those_of_file_and_shell(
     assert SECRET not in listed.stdout + as_json.stdout
 
 
+def test_a_mistake_in_a_variable_is_not_looked_for_in_the_file(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DEVSYNTH_LLM_TEMPERATURE", "hot")
+    process = run("config", "get", "llm_temperature")
+    assert process.returncode == 78
+    assert "DEVSYNTH_LLM_TEMPERATURE = 'hot' is not allowed" in process.stderr
+    assert "correct the variable, or clear it with `unset`" in process.stderr
+    assert "config edit" not in process.stderr
+
+
 def test_a_socket_that_a_daemon_has_left_is_no_daemon(
     run: Run, socket_path: Path, config_file: Path
 ) -> None:
@@ -83,7 +94,9 @@ def test_without_a_daemon_set_writes_the_file(run: Run, config_file: Path) -> No
     assert as_json.stderr == f"devsynthctl: {note}\n"
 
     process = run("config", "unset", "llm_max_tokens")
-    assert process.stdout == "llm_max_tokens is not set in the file\n"
+    again = run("config", "unset", "llm_max_tokens")
+    assert process.stdout == "llm_max_tokens is no longer set in the file\n"
+    assert again.stdout == "llm_max_tokens is not set in the file\n"
     assert process.stderr.endswith("one started from this shell would have 1024 (default)\n")
     assert config_file.read_text() == '# mine\n[llm]\n# why\nmodel = "b" # this\n'
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.ctl.conftest import Run
 from tests.support.event_daemon import EventDaemon
-from tests.support.replies import SELECTION, STATUS, model, models
+from tests.support.replies import SELECTION, SOURCE, STATUS, model, models
 from tests.support.screens import screen_of
 
 ID = "qwen/qwen3-4b-thinking-2507"
@@ -76,6 +76,25 @@ def test_on_80_columns_no_id_is_broken(command: list[str], listing_daemon: Event
     assert third.startswith("   odd id with␛[2J all ")
     assert set(rest) == {""}
     assert screen.wrapped == 0
+
+
+@pytest.mark.parametrize(
+    ("api", "remedy"),
+    [
+        ("lmstudio-v1", "devsynthctl download MODEL, or: lms get"),
+        ("lmstudio-v0", "download one in LM Studio's own window, or: lms get"),
+        ("openai", "give that server a model, as its own manual says"),
+    ],
+)
+def test_an_empty_list_is_told(run: Run, socket_path: Path, api: str, remedy: str) -> None:
+    empty = models(source=SOURCE | {"api": api})
+    with EventDaemon(socket_path, {"list": empty}):
+        process = run("models")
+        loaded = run("models", "--loaded")
+        as_json = run("models", "--json")
+    told = f"devsynthctl: the server at {SOURCE['api_base']} lists no models: {remedy}\n"
+    assert (process.returncode, process.stderr) == (0, told)
+    assert (loaded.stderr, as_json.stderr) == ("", "")
 
 
 def test_who_stands_in_is_told_beside_the_list(run: Run, socket_path: Path) -> None:

@@ -125,6 +125,34 @@ def test_a_limit_of_tokens_is_kept_and_told(shared: DaemonProcess) -> None:
     assert [warning["code"] for warning in as_json["warnings"]] == ["truncated"]
 
 
+def test_a_prompt_that_is_too_long_is_told_with_the_engines_own_setting(
+    shared: DaemonProcess,
+) -> None:
+    outcome = shared.ctl("generate", "word " * 3000)
+
+    assert outcome.returncode == 1
+    assert "the embedded engine: the prompt does not fit the model's context" in outcome.stderr
+    assert "raise embedded_context_length" in outcome.stderr
+
+
+@pytest.mark.parametrize("command", ["load", "unload", "download"])
+def test_models_are_not_managed_and_nobody_is_sent_to_lm_studio(
+    shared: DaemonProcess, command: str
+) -> None:
+    outcome = shared.ctl(command, "local_model")
+
+    assert "the embedded engine has no way to load" in outcome.stderr
+    assert "embedded_model_path" in outcome.stderr
+    assert "LM Studio" not in outcome.stderr
+
+
+def test_a_file_that_is_no_model_is_not_set(daemon: DaemonProcess) -> None:
+    outcome = daemon.ctl("config", "set", "embedded_model_path", "/etc/passwd")
+
+    assert outcome.returncode == 78
+    assert "embedded_model_path: /etc/passwd is not a GGUF file" in outcome.stderr
+
+
 def test_cancelled_answers_do_not_keep_the_engine_busy(shared: DaemonProcess) -> None:
     """More are cancelled than the engine has slots: the next one would wait for seconds."""
     with Client(shared.endpoint) as client:
@@ -172,6 +200,8 @@ def test_what_a_killed_engine_said_is_incomplete(daemon: DaemonProcess) -> None:
             said += reply.get("text", "")
 
     assert reply["error"]["code"] == "incomplete"
+    assert "daemon's log" in reply["error"]["hint"]
+    assert "server" not in reply["error"]["hint"]
     assert reply["error"]["retryable"] is True
     assert reply["error"]["details"]["text"] == said
 

@@ -89,6 +89,7 @@ def planted(short_dir: Path) -> Path:
 def test_nothing_is_loaded_from_the_folder_that_a_command_runs_in(
     planted: Path, short_dir: Path, command: list[str]
 ) -> None:
+    (short_dir / "config.toml").touch()  # a missing one is warned about
     done = run_in(planted, short_dir, *command)
 
     assert (done.returncode, done.stderr) == (0, "")

@@ -47,10 +47,29 @@ def test_check_of_a_valid_file(devsynthd: Run, short_dir: Path) -> None:
 
 
 def test_check_without_a_file(devsynthd: Run, short_dir: Path) -> None:
-    outcome = devsynthd("--check")
+    outcome = devsynthd("--check", DEVSYNTH_CONFIG="", HOME=str(short_dir), XDG_CONFIG_HOME="")
 
     assert (outcome.returncode, outcome.stderr) == (0, "")
-    assert outcome.stdout == f"{short_dir}/config.toml does not exist: the defaults hold\n"
+    assert outcome.stdout.startswith(f"{short_dir}/")
+    assert outcome.stdout.endswith("/config.toml does not exist: the defaults hold\n")
+
+
+@pytest.mark.parametrize("by", ["option", "variable"])
+def test_a_file_that_was_named_and_is_not_there_is_warned_about(
+    devsynthd: Run, short_dir: Path, by: str
+) -> None:
+    path = str(short_dir / "none.toml")
+    outcome = (
+        devsynthd("--check", "--config", path)
+        if by == "option"
+        else devsynthd("--check", DEVSYNTH_CONFIG=path)
+    )
+
+    assert outcome.returncode == 0
+    assert outcome.stderr == (
+        f"devsynthd: warning: {path}, which was named as the config file, is not there: the"
+        " defaults hold until it is\n"
+    )
 
 
 def test_check_takes_the_file_of_the_option(devsynthd: Run, short_dir: Path) -> None:
@@ -88,7 +107,7 @@ def test_an_invalid_file_is_told_by_file_line_and_key(
 
     assert (outcome.returncode, outcome.stdout) == (EXIT_CONFIG, "")
     assert outcome.stderr.startswith(f"devsynthd: {path}, {told}")
-    assert "hint: " in outcome.stderr
+    assert "hint: correct what is named above; `devsynthctl config edit`" in outcome.stderr
     assert "Traceback" not in outcome.stderr
 
 
@@ -100,6 +119,17 @@ def test_every_fault_is_told(devsynthd: Run, short_dir: Path) -> None:
     assert "DEVSYNTH_LLM_TEMPERATURE = 'hot'" in told
     assert "line 2: [daemon] poll_interval = -1" in told
     assert "line 3: unknown key [daemon] port" in told
+    assert "hint: correct the variable, or clear it with `unset`; correct what is named" in told
+
+
+def test_a_folder_is_no_config_file(devsynthd: Run, short_dir: Path) -> None:
+    outcome = devsynthd("--config", str(short_dir))
+
+    assert outcome.returncode == EXIT_CONFIG
+    assert outcome.stderr.splitlines() == [
+        f"devsynthd: {short_dir} cannot be read: it is a folder, not a file",
+        "hint: name another file with --config or DEVSYNTH_CONFIG, or none for the usual one",
+    ]
 
 
 # Refusals --------------------------------------------------------------------------------------
@@ -119,6 +149,7 @@ def test_an_invalid_variable_is_told(devsynthd: Run, name: str, value: str) -> N
 
     assert outcome.returncode == EXIT_CONFIG
     assert outcome.stderr.startswith(f"devsynthd: {name} = '{value}' is not allowed: ")
+    assert outcome.stderr.endswith("hint: correct the variable, or clear it with `unset`\n")
     assert "Traceback" not in outcome.stderr
 
 
@@ -128,6 +159,7 @@ def test_an_invalid_option_value_is_told(devsynthd: Run, option: str) -> None:
 
     assert outcome.returncode == EXIT_CONFIG
     assert f"{option} = 'loud' is not allowed" in outcome.stderr
+    assert outcome.stderr.endswith("hint: correct the flag\n")
 
 
 @pytest.mark.parametrize(

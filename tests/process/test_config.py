@@ -51,7 +51,7 @@ def test_what_is_set_is_in_force_and_in_the_file(
     assert max_tokens_sent(daemon, upstream) == 2048
 
     outcome = daemon.ctl("config", "unset", "llm_max_tokens")
-    assert outcome.stdout == "llm_max_tokens is not set in the file\n"
+    assert outcome.stdout == "llm_max_tokens is no longer set in the file\n"
     assert "has the default, 1024, in force" in outcome.stderr
     assert "max_tokens" not in config_file.read_text()
     assert max_tokens_sent(daemon, upstream) == 1024

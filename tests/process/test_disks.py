@@ -58,12 +58,12 @@ touch {0}/config.toml {0}/last
 @pytest.mark.parametrize(
     ("script", "config", "state"),
     [
-        (full_disk(Path("disk")), "disk/config.toml", "warn"),
-        (full_disk(Path("disk")), "disk/not/there/config.toml", "warn"),
+        (full_disk(Path("disk")), "disk/config.toml", "full"),
+        (full_disk(Path("disk")), "disk/not/there/config.toml", "full"),
         (full_disk(Path("disk"), keep="ln -s ../mine disk/config.toml"), "disk/config.toml", "ok"),
-        (full_disk(Path("disk")) + "ln -s disk/mine config.toml", "config.toml", "warn"),
-        ("mkdir disk" + NO_NAMES.format("disk"), "disk/config.toml", "warn"),
-        (read_only_disk(Path("disk"), keep=FILLED), "disk/config.toml", "ok"),
+        (full_disk(Path("disk")) + "ln -s disk/mine config.toml", "config.toml", "full"),
+        ("mkdir disk" + NO_NAMES.format("disk"), "disk/config.toml", "full"),
+        (read_only_disk(Path("disk"), keep=FILLED), "disk/config.toml", "locked"),
     ],
     ids=["full", "no folder", "link away", "link to it", "no names left", "full, but read-only"],
 )
@@ -78,10 +78,11 @@ def test_doctor_sees_where_nothing_can_be_saved(
         check=False,
         timeout=15,
     )
-    checks = {each["name"]: each for each in json.loads(outcome.stdout)["checks"]}
-    assert checks["config"]["state"] == state, checks["config"]
-    assert ("no room is left on the disk" in checks["config"]["message"]) == (state == "warn")
-    assert state == "ok" or f"df -h {short_dir}/disk;" in checks["config"]["remedy"]
+    check = {each["name"]: each for each in json.loads(outcome.stdout)["checks"]}["config"]
+    told = f"{check['message']} -> {check['remedy']}"
+    assert check["state"] == ("ok" if state == "ok" else "warn"), told
+    assert (f"df -h {short_dir}/disk;" in told) == (state == "full")
+    assert (f"chmod u+w {short_dir}/disk;" in told) == (state == "locked")
 
 
 def test_a_full_disk_leaves_the_config_file_as_it_is(
@@ -195,6 +196,7 @@ def test_a_cache_that_is_not_kept_is_one_warning(
     short_dir: Path, upstream: UpstreamServer, disk: Callable[[Path], str], reason: str
 ) -> None:
     environ = asks(upstream)
+    (short_dir / "config.toml").touch()  # one that is missing is another warning
     with daemon_process(
         short_dir, environ=environ, within=with_mounts(disk(short_dir / "cache"))
     ) as daemon:

@@ -198,7 +198,8 @@ def test_the_folder_of_the_config_file_may_come_later(
     environ = {**asks(upstream), "DEVSYNTH_CONFIG": str(file)}
     with daemon_process(short_dir, environ=environ) as daemon:
         daemon.wait_logged("is reachable")
-        assert "warning" not in daemon.log()
+        (warning,) = [line for line in daemon.log().splitlines() if "warning" in line]
+        assert f"{file}, which was named as the config file, is not there" in warning
         file.parent.mkdir(parents=True)
         file.write_text("[llm]\nmax_tokens = 7\n")
         daemon.wait_logged("llm_max_tokens from 1024 to 7")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from devsynthctl import Client
+from devsynthd.upstream.weights import GGUF_MAGIC
 from tests.support.daemon import DaemonProcess, daemon_process, toml_of
 from tests.support.upstream_server import UpstreamServer
 
@@ -46,7 +47,7 @@ def test_sighup_looks_again_even_if_the_file_says_the_same(
         listing = client.list(refresh=True)
         assert listing.selection.how == "auto"
 
-        weights.touch()
+        weights.write_bytes(GGUF_MAGIC)
         daemon.signal(signal.SIGHUP)
 
         assert client.list(since=listing.generation, timeout=10).selection.how == "fallback"

@@ -1,6 +1,7 @@
 """A daemon that is stopped under its clients: none of them waits for ever."""
 
 import asyncio
+import json
 import signal
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -46,3 +47,16 @@ def test_each_of_our_clients_gives_it_up(short_dir: Path, upstream: UpstreamServ
 
     assert [type(each) for each in given_up] == [NoAnswer] * 3
     assert (error["code"], error["retryable"]) == ("no_answer", True)
+
+
+def test_doctor_has_one_that_is_suspended_go_on(short_dir: Path, upstream: UpstreamServer) -> None:
+    with daemon_process(short_dir, environ=asks(upstream)) as daemon:
+        daemon.signal(signal.SIGSTOP)
+        try:
+            outcome = daemon.ctl("--timeout", "0.5", "doctor", "--json")
+        finally:
+            daemon.signal(signal.SIGCONT)
+
+    checks = {each["name"]: each for each in json.loads(outcome.stdout)["checks"]}
+    assert "takes connections, but does not answer" in checks["daemon"]["message"]
+    assert checks["daemon"]["remedy"] == f"kill -CONT {daemon.process.pid}"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from devsynthd.upstream.weights import GGUF_MAGIC
 from tests.engine.processes import needs_pidfd, watched
 from tests.process.conftest import asks
 from tests.support.daemon import DaemonProcess, Dealer, daemon_process
@@ -134,7 +135,7 @@ def test_while_the_embedded_engine_loads(short_dir: Path, end: End) -> None:
     """It loads from a pipe that a test reads, and for ever: no thread of its own can notice."""
     need_package("xllamacpp", "pip install -e '.[embedded]'")
     model = short_dir / "model.gguf"
-    model.touch()
+    model.write_bytes(GGUF_MAGIC)
     environ = {
         "DEVSYNTH_LLM_PROVIDER": "embedded",
         "DEVSYNTH_EMBEDDED_MODEL_PATH": str(model),

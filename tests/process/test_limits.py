@@ -41,6 +41,7 @@ def test_too_few_open_files_are_refused(short_dir: Path) -> None:
 
 def test_few_open_files_are_a_warning(short_dir: Path, upstream: UpstreamServer) -> None:
     within = after("ulimit -n 64")
+    (short_dir / "config.toml").touch()  # one that is missing is another warning
     with daemon_process(short_dir, environ=asks(upstream), within=within) as daemon:
         assert "only 64 files" in daemon.wait_logged("may be open at a time")
         assert serves(daemon)
@@ -52,6 +53,7 @@ def test_few_open_files_are_a_warning(short_dir: Path, upstream: UpstreamServer)
 
 def test_without_a_network_it_answers_and_says_so_once(short_dir: Path) -> None:
     environ = asks(f"http://127.0.0.1:{free_port()}")
+    (short_dir / "config.toml").touch()  # one that is missing is another warning
     with daemon_process(short_dir, environ=environ, within=without_network()) as daemon:
         daemon.wait_logged("network is unreachable")
         for _ in range(2):

@@ -33,6 +33,23 @@ def fields_of(line: str) -> dict[str, Any]:
     return fields
 
 
+# About the start -------------------------------------------------------------------------------
+
+
+def test_a_file_that_was_named_and_is_missing_is_told_once(
+    daemon: DaemonProcess, short_dir: Path
+) -> None:
+    assert daemon.ctl("config", "set", "llm_max_tokens", "9").returncode == 0
+    assert daemon.ctl("config", "set", "llm_max_tokens", "8").returncode == 0
+
+    (told,) = [each for each in events_of(daemon.log()) if "is not there" in each["message"]]
+    path = short_dir / "config.toml"
+    assert told["level"] == "warning"
+    assert told["message"] == (
+        f"{path}, which was named as the config file, is not there: the defaults hold until it is"
+    )
+
+
 # About requests --------------------------------------------------------------------------------
 
 
@@ -50,7 +67,7 @@ def test_each_generation_ends_with_one_line(
     told = [each for each in events_of(daemon.log()) if "request" in each.get("fields", {})]
     assert [each["message"] for each in told] == [
         "generate done",
-        f"generate failed: {upstream.url} answered with an error",
+        f"generate failed: {upstream.url} answered with an error (status 500)",
         "shutdown done",
     ]
     done, failed = told[0]["fields"], told[1]["fields"]

@@ -37,7 +37,7 @@ def as_loop(path: Path) -> None:
 BAD = [
     (lambda path: path.write_text("[llm]\nmodel = \n"), "line 2, column 9: this is not TOML"),
     (lambda path: path.write_bytes(b"[llm]\nmodel = 'caf\xe9'\n"), "line 2: this is not UTF-8"),
-    (as_folder, "cannot be read: Is a directory"),
+    (as_folder, "cannot be read: it is a folder, not a file"),
     (as_loop, "cannot be read: Too many levels of symbolic links"),
     (as_big_as_100_mb, "cannot be read: it is bigger than 65536 bytes"),
     (lambda path: path.write_text("[llm]\nmodle = 'a'\n"), "did you mean [llm] model?"),

@@ -80,7 +80,7 @@ def test_first_loaded_model_is_selected(dealer: Dealer, upstream: UpstreamServer
         ({}, ["listed", "running"], []),
         ({"loaded": True}, ["running"], ["state_unknown"]),
         ({"kind": "llm"}, ["listed", "running"], []),  # unknown kinds may well chat
-        ({"kind": "embedding"}, [], []),
+        ({"kind": "embedding"}, [], ["kind_unknown"]),
         ({"kind": "llm", "loaded": True}, ["running"], ["state_unknown"]),
         ({"kind": None, "loaded": False}, ["listed", "running"], []),
     ],

@@ -99,5 +99,5 @@ def test_a_proxy_that_repeats_the_password_is_quoted_without(
         server.models_reply = status(500, {"error": "no: s3cr-pl4nted"})
         behind(f"http://me:s3cr-pl4nted@127.0.0.1:{server.port}", monkeypatch)
 
-        assert str(refusal()) == f"{ELSEWHERE} answered with an error: no: ***"
+        assert str(refusal()) == f"{ELSEWHERE} answered with an error (status 500): no: ***"
         assert server.lists[0].headers["proxy-authorization"].startswith("Basic ")

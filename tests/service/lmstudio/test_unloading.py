@@ -8,6 +8,7 @@ import pytest
 import zmq
 
 from devsynthctl import Client
+from devsynthd.upstream.weights import GGUF_MAGIC
 from devsynthd.wire.errors import NotSupported
 from tests.lmstudio import LMStudio, paths
 from tests.service.lmstudio.asking import GEMMA, QWEN, RARELY_S, ids, model_in
@@ -68,7 +69,7 @@ def unable(request: pytest.FixtureRequest, short_dir: Path) -> Iterator[RunningD
     else:
         settings |= {"llm_provider": "embedded", "llm_fallback_model": "m"}
         weights = short_dir / "m.gguf"
-        weights.touch()
+        weights.write_bytes(GGUF_MAGIC)
         settings |= {"embedded_model_path": str(weights)}
         with start_daemon(short_dir, "http://unused", **settings) as daemon:
             yield daemon
@@ -80,7 +81,8 @@ def test_upstream_that_cannot(unable: RunningDaemon) -> None:
     for ask in (client.load, client.unload, client.download):
         with pytest.raises(NotSupported) as caught:
             ask("m")
-        assert "LM Studio" in (caught.value.hint or "")
+        is_engine = client.list().source.provider == "embedded"
+        assert ("embedded_model_path" if is_engine else "LM Studio") in (caught.value.hint or "")
     assert client.ping()
 
 

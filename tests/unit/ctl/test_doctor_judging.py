@@ -1,11 +1,19 @@
 """What ``doctor`` makes of what it saw."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec import convert
 
-from devsynthctl.doctor import answer_links, api_links, daemon_links, service_link, upstream_links
+from devsynthctl.doctor import (
+    answer_links,
+    api_links,
+    daemon_links,
+    service_link,
+    settings_links,
+    upstream_links,
+)
 from devsynthctl.doctor.answer_links import (
     judge_answer,
     judge_answer_in_context,
@@ -33,10 +41,11 @@ from devsynthctl.doctor.trouble import State, Trouble, Verdict
 from devsynthctl.doctor.upstream_links import Upstream, judge_dns, judge_no_http, judge_tcp
 from devsynthctl.errors import BadReply, ConnectionLost, NoAnswer
 from devsynthctl.service.reports import ServiceStatus
+from devsynthd.upstream.engine_child import load_failure
 from devsynthd.upstream.probe import DialFault, Dialled, Nature
 from devsynthd.wire import errors
 from devsynthd.wire.errors import DevsynthError
-from devsynthd.wire.objects import Model, Selection, Source, Warn
+from devsynthd.wire.objects import Api, Model, Selection, Source, Warn
 from devsynthd.wire.results import Completion, Pong
 from tests.support import replies
 
@@ -183,6 +192,7 @@ def test_a_launch_agent_that_is_well() -> None:
         ({"errors": ["line 1", "line 2"]}, "failed", "line 1\nline 2"),
         ({"daemons": "no weights"}, "failed", "does not take /c.toml: no weights"),
         ({"ours": "/other.toml"}, "warn", "would read /other.toml"),
+        ({"locked": "/etc"}, "warn", "may not write to /etc"),
         ({"full_disk": "/"}, "warn", "no room is left on the disk of /c.toml"),
         ({"is_open": True, "ours": "/other.toml"}, "warn", "other users can read it"),
     ],
@@ -319,18 +329,35 @@ AUTO = Selection("a b", "auto", available=True, reason="the first")
 def test_models_that_cannot_answer(
     models: list[Model], selection: Selection | None, trouble: Trouble
 ) -> None:
-    assert is_told(judge_models("lmstudio", "A", models, selection), trouble)
+    assert is_told(judge_models("lmstudio-v1", "A", models, selection), trouble)
+
+
+@pytest.mark.parametrize(
+    ("api", "models", "trouble"),
+    [
+        ("lmstudio-v0", [], answer_links.NOTHING_LISTED),
+        ("openai", [], answer_links.NOTHING_SERVED),
+        ("openai", [VECTORS], answer_links.NO_CHAT_MODEL_SERVED),
+    ],
+)
+def test_where_nothing_can_be_downloaded_nobody_is_told_to(
+    api: Api, models: list[Model], trouble: Trouble
+) -> None:
+    verdict = judge_models(api, "A", models, None)
+    assert is_told(verdict, trouble)
+    assert "devsynthctl download" not in (verdict.remedy or "")
 
 
 def test_models_that_can() -> None:
     unknown = Model(id="u", name="U")
-    assert judge_models("lmstudio", "A", [CHAT, OTHER], AUTO).message == (
+    assert judge_models("lmstudio-v1", "A", [CHAT, OTHER], AUTO).message == (
         "2 models, 1 loaded; a b answers (auto)"
     )
     assert judge_models("openai", "A", [unknown], None).message == "1 model"
     assert judge_models("embedded", "A", [CHAT], AUTO).state == "ok"
     assert judge_models("openai", "A", [], AUTO).message == "the server at A lists no models"
-    none_loaded = judge_models("lmstudio", "A", [CHAT], AUTO)
+    assert judge_models("openai", "A", [CHAT], AUTO).state == "ok"
+    none_loaded = judge_models("lmstudio-v1", "A", [CHAT], AUTO)
     assert none_loaded.remedy == "devsynthctl load 'a b'"
 
 
@@ -389,3 +416,21 @@ def test_answers_in_context(text: str, fields: dict[str, object], state: State) 
 def test_each_error_of_a_generation(error: DevsynthError, trouble: Trouble) -> None:
     verdict = judge_no_answer(error, 120.0)
     assert (verdict.state, verdict.remedy) == ("failed", trouble.remedy.format(hint="H"))
+
+
+def test_errors_of_the_engine_have_their_own_remedies() -> None:
+    failed = load_failure(Path("/"), -11, "bad magic")
+    verdict = judge_no_answer(failed, 120.0)
+    assert verdict == Verdict("failed", str(failed), failed.hint)
+    assert "embedded_model_path" in str(failed.hint)
+
+
+def test_a_file_that_cannot_be_read_is_not_to_be_edited() -> None:
+    locked, folder = (
+        judge_config(ConfigSeen(path="/a b", exists=True, errors=[f"/a b cannot be read: {why}"]))
+        for why in ("Permission denied", "it is a folder, not a file")
+    )
+    assert (locked.state, locked.remedy) == ("failed", "chmod u+r '/a b'")
+    assert is_told(folder, settings_links.NO_FILE)
+    wrong = ConfigSeen(path="/a", exists=True, errors=["/a, line 1: this is not TOML"])
+    assert judge_config(wrong).remedy == "devsynthctl config edit"

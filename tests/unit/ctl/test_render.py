@@ -160,6 +160,18 @@ def text_of(**changes: object) -> dict[str, str]:
     return {line[:10].strip(): line[10:] for line in text.splitlines()}
 
 
+@pytest.mark.parametrize(
+    ("total", "loaded", "line"),
+    [
+        (2, 2, "2, 2 of them loaded"),
+        (2, 0, "2, none known to be loaded"),
+        (0, 0, "none"),
+    ],
+)
+def test_models_of_which_little_is_known(total: int, loaded: int, line: str) -> None:
+    assert text_of(models={"total": total, "loaded": loaded})["models"] == line
+
+
 def test_status_in_words() -> None:
     assert text_of() == {
         "daemon": "devsynthd 9.8.7, pid 4321, up 1 h 2 min",

@@ -126,6 +126,11 @@ def test_the_line_about_what_was_written(value: Value | None, line: str) -> None
     assert setting_line(change(value, 1, key="llm_model").outcome) == line
 
 
+def test_the_line_about_what_was_removed() -> None:
+    outcome = change(None, 1, key="llm_model").outcome
+    assert setting_line(outcome, was_set=True) == "llm_model is no longer set in the file\n"
+
+
 @pytest.mark.parametrize(
     ("what", "place", "note"),
     [

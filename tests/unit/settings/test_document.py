@@ -57,7 +57,19 @@ BAD: list[tuple[str, list[str]]] = [
     ("[llm]\nmodel = \n", ["F, line 2, column 9: this is not TOML: "]),
     ("[llm]\nmodel = 'm", ["this is not TOML: "]),
     ("[llm]\nmodel", ["F, line 2, column 6: this is not TOML: "]),
-    ("[llm]\nmodel = ''\nmodel = ''", ["F, line 3, column 11: this is not TOML: Cannot overwrite"]),
+    (
+        "[llm]\nmodel = ''\nmodel = ''",
+        ["line 3, column 11: this is not TOML: [llm] model is there twice, first in line 2"],
+    ),
+    (
+        "llm.model = ''\n[daemon]\n[llm]\n",
+        ["line 3, column 5: this is not TOML: [llm] is there twice, first in line 1"],
+    ),
+    ("a = 1\na = 2\n", ["this is not TOML: a is there twice, first in line 1"]),
+    (
+        '[llm]\nmodel = "a"\nmodel = """\nb"""\n',
+        ["line 4, column 5: this is not TOML: Cannot overwrite a value"],
+    ),
     ("[llm]\nmax_tokens = " + "9" * 5000, ["F: this is not TOML: "]),
     ("x = " + "[" * 5000, ["nested too deeply"]),
     ("model = '\x00'", ["F, line 1, column 10: this is not TOML: "]),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from devsynthd.settings.file import MAX_FILE_BYTES, load_settings
+from devsynthd.settings.file import MAX_FILE_BYTES, given_by_file, load_settings
 from devsynthd.settings.schema import Settings
 from devsynthd.wire.errors import ConfigInvalid
 from tests.support.second_user import run_as_second_user
@@ -76,7 +76,10 @@ def test_the_errors_of_all_sources_are_told_at_once(path: Path) -> None:
 
 
 def test_a_directory_is_refused(tmp_path: Path) -> None:
-    assert refusal_of(tmp_path) == f"{tmp_path} cannot be read: Is a directory"
+    assert refusal_of(tmp_path) == f"{tmp_path} cannot be read: it is a folder, not a file"
+    given = given_by_file(tmp_path)
+    assert given
+    assert "name another file" in given.remedy
 
 
 def test_a_pipe_that_nobody_writes_to_does_not_hang(path: Path) -> None:
@@ -111,8 +114,9 @@ def test_a_file_that_may_not_be_read_is_refused(short_dir: Path) -> None:
     path.touch(mode=0o600)
     short_dir.chmod(0o755)
 
-    with pytest.raises(ConfigInvalid, match="cannot be read: Permission denied"):
+    with pytest.raises(ConfigInvalid, match="cannot be read: Permission denied") as caught:
         run_as_second_user(load_settings, path, {}, {})
+    assert caught.value.hint == f"make it readable for this user: chmod u+r {path}"
 
 
 def test_a_file_that_is_not_text_is_refused(path: Path) -> None:

@@ -1,6 +1,6 @@
 import pytest
 
-from devsynthd.settings.positions import key_lines, line_of
+from devsynthd.settings.positions import KeyPath, key_at, key_lines, line_of
 
 TEXT = """\
 # [llm] model = 1
@@ -35,3 +35,17 @@ a.b = 1
 )
 def test_a_key_or_the_table_around_it_is_found(path: tuple[str, ...], line: int | None) -> None:
     assert line_of(key_lines(TEXT), *path) == line
+
+
+@pytest.mark.parametrize(
+    ("number", "key"),
+    [
+        (1, None),
+        (2, ("llm", "model")),
+        (3, ("daemon",)),
+        (4, ("daemon", "queue_limit")),
+        (7, ("embedded", "x", "threads")),
+    ],
+)
+def test_the_key_of_a_line(number: int, key: KeyPath | None) -> None:
+    assert key_at(TEXT + "not TOML", number) == key

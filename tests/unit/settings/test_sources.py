@@ -77,14 +77,14 @@ def test_each_setting_may_come_from_another_source() -> None:
 def test_all_errors_of_all_sources_are_told_at_once() -> None:
     with pytest.raises(ConfigInvalid) as caught:
         loaded(
-            flags=Given(errors=("one",)),
+            flags=Given(errors=("one",), remedy="mend one"),
             env=Given(errors=("two",)),
-            file=Given(errors=("three", "four")),
+            file=Given(errors=("three", "four"), remedy="mend three"),
         )
 
     assert str(caught.value) == "one\ntwo\nthree\nfour"
     assert caught.value.details == {"errors": ["one", "two", "three", "four"]}
-    assert caught.value.hint
+    assert caught.value.hint == "mend one; mend three"
 
 
 def test_a_fault_in_a_hidden_value_is_an_error_all_the_same() -> None:

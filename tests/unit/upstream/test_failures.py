@@ -30,6 +30,16 @@ def _meaning(
     return failure_of(status, content_type, data, address=ADDRESS, secrets=secrets)
 
 
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [(429, " (status 429)"), (400, " (status 400)"), (500, " (status 500)"), (200, "")],
+)
+def test_an_error_is_told_with_its_status(status: int, told: str) -> None:
+    error = _meaning(status, {"error": {"message": "slow down"}})
+
+    assert str(error) == f"{ADDRESS} answered with an error{told}: slow down"
+
+
 ERRORS: list[tuple[int, Any, type[DevsynthError], str]] = [
     # an unknown path, which LM Studio answers with 200
     (

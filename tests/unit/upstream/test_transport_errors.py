@@ -71,6 +71,17 @@ def test_an_exception_becomes_an_error_with_the_address(
     assert caught.value.hint
 
 
+def test_a_host_that_is_not_known_is_not_taken_for_a_server_that_is_down() -> None:
+    with (
+        pytest.raises(UpstreamUnavailable) as caught,
+        upstream_errors(ADDRESS, lambda: Patience("tea", 5, "Boil more.")),
+    ):
+        raise _unknown_host()
+
+    assert str(caught.value.hint).startswith("Check the host in llm_api_base")
+    assert "lms" not in str(caught.value.hint)
+
+
 def test_a_machine_without_descriptors_is_not_taken_for_a_server_that_is_down() -> None:
     full = ProtocolError("connection aborted", OSError(errno.EMFILE, "Too many open files"))
     full.__cause__ = full.args[1]

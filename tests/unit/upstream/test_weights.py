@@ -9,6 +9,7 @@ import pytest
 
 from devsynthd.upstream.weights import (
     DEMO_FILE,
+    GGUF_MAGIC,
     Embedded,
     Use,
     demo_weights,
@@ -33,7 +34,7 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def model(tmp_path: Path) -> Path:
     """Return a file that stands for a model."""
     path = tmp_path / "model.gguf"
-    path.touch()
+    path.write_bytes(GGUF_MAGIC)
     return path
 
 
@@ -144,6 +145,18 @@ def test_path_is_made_absolute(
 
     assert find_weights("model.gguf", demo_allowed=False) == model
     assert find_weights("~/model.gguf", demo_allowed=False) == model
+
+
+@pytest.mark.parametrize("content", [b"", b"GGU", b"root:x:0:0:root"])
+def test_a_file_that_is_no_model_is_an_error(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "passwd"
+    path.write_bytes(content)
+
+    with pytest.raises(ConfigInvalid) as caught:
+        find_weights(str(path), demo_allowed=True)
+
+    assert str(caught.value) == f"embedded_model_path: {path} is not a GGUF file"
+    assert "Set embedded_model_path to a GGUF file" in str(caught.value.hint)
 
 
 def test_path_of_anything_but_a_file_is_an_error(tmp_path: Path) -> None:
