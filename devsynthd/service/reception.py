@@ -276,10 +276,7 @@ class Reception:
 
     def _fail(self, call: Call, error: DevsynthError) -> None:
         self._register.discard(call)
-        if call.is_subscription and isinstance(error, Cancelled | DeadlineExceeded):
-            self._tally.ended_by_wish(error)
-        else:
-            self._tally.failed(error)
+        self._tally.failed(error)
         call.fail(error)
         log_ended(call, None)
 

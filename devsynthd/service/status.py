@@ -35,10 +35,6 @@ class Tally:
     def failed(self, error: DevsynthError) -> None:
         """Count *error*."""
         self.errors[error.code] += 1
-        self.ended_by_wish(error)
-
-    def ended_by_wish(self, error: DevsynthError) -> None:
-        """Count the end of what lasts until its client ends it: to do that is no error."""
         self.cancelled += isinstance(error, Cancelled)
 
     def totals(self) -> Totals:

@@ -318,7 +318,7 @@ MEANINGS: dict[str, dict[str, str]] = {
         "requests": "Received.",
         "generations": "Answered.",
         "tokens": "Written by models.",
-        "errors": "A count a code; not of a `subscribe` that was cancelled, or whose time is over.",
+        "errors": "A count a code.",
         "cancelled": "Ended by `cancel`, by a client that left, or by a shutdown.",
     },
     # Events --------------------------------------------------------------------------------

@@ -62,6 +62,7 @@ def test_the_log_level_is_heeded(short_dir: Path, upstream: UpstreamServer) -> N
 def test_one_warning_on_the_way_down_not_one_a_poll(
     short_dir: Path, upstream: UpstreamServer
 ) -> None:
+    (short_dir / "config.toml").touch()
     with daemon_process(short_dir, environ=asks(upstream)) as daemon:
         daemon.wait_logged("is reachable: 1 models")
         upstream.stop()
@@ -137,6 +138,7 @@ def test_an_stderr_that_takes_nothing_is_no_reason_to_stop(
 def test_a_log_reader_that_leaves_is_no_reason_to_stop(
     short_dir: Path, upstream: UpstreamServer
 ) -> None:
+    (short_dir / "config.toml").touch()
     with subprocess.Popen(
         [sys.executable, "-m", "devsynthd"],
         env=environ_of(short_dir, asks(upstream)),

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.asking import error, result, until_answered, wait_status
+from tests.service.asking import error, result, until_answered
 from tests.service.watching import Watcher
 from tests.support.daemon import Dealer, RunningDaemon, start_daemon
 from tests.support.upstream_exchange import Gate
@@ -69,24 +69,6 @@ def test_ends_with_its_client(daemon: RunningDaemon, dealer: Dealer, topic: str)
     assert told[-1]["op"] == "subscribe"
     report = result(dealer.ask(op="status", id=1))
     assert [each["id"] for each in report["requests"]] == ["w"]
-
-
-def test_is_no_error_if_its_client_ends_it(daemon: RunningDaemon, dealer: Dealer) -> None:
-    cancelled, left, over = (
-        Watcher(daemon, "config"),
-        Watcher(daemon, "config"),
-        Watcher(daemon, "config", timeout=0.1),
-    )
-    for watcher in (cancelled, left, over):
-        watcher.snapshot()
-    cancelled.send(op="cancel", id="c", target="w")
-    until_answered(cancelled.dealer, "c")
-    left.dealer.close()
-    assert error(over.receive())["code"] == "deadline_exceeded"
-
-    report = wait_status(dealer, lambda seen: seen["requests"] == [])
-
-    assert (report["totals"]["errors"], report["totals"]["cancelled"]) == ({}, 2)
 
 
 def test_id_is_free_again_afterwards(daemon: RunningDaemon) -> None:
