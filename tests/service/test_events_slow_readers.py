@@ -25,7 +25,7 @@ from tests.support.upstream_server import UpstreamServer
 logger = logging.getLogger("devsynthd.tests")
 
 PADDING = "x" * 10_000
-FLOOD = 6000
+FLOOD = 4000
 """Lines of the log: more than the transport and the backlog hold."""
 
 
@@ -108,7 +108,7 @@ def test_what_a_suspended_reader_holds_is_bounded_and_lasts(
 
         upstream.wait_disconnected()  # what it asked for besides is ended as ever
         report = wait_status(dealer, lambda report: len(report["requests"]) == 1)
-        # Had it been kept, it would be 120 MB; the records that pytest keeps are a tenth of that.
+        # Had it been kept, it would be 80 MB; the records that pytest keeps are a tenth of that.
         assert report["memory_bytes"] - before < 40 * 2**20
         assert [each["op"] for each in report["requests"]] == ["subscribe"]
         stalled_at = time.monotonic()
