@@ -231,7 +231,8 @@ class Reception:
         age_s = max(0.0, self._wall() - request.sent) if request.sent is not None else 0.0
         if age_s >= request.timeout:
             raise DeadlineExceeded(
-                f"the request was {age_s:.1f} s old when it was read, of {request.timeout:g} s",
+                f"the request was {age_s:.1f} s old when it was read, of the"
+                f" {_rounded(request.timeout)} s that it had",
                 hint="if it was sent just now, the clocks of the two machines differ",
             )
         return request.timeout - age_s
@@ -290,10 +291,15 @@ def _late(call: Call) -> DeadlineExceeded:
     """Return that the time of *call* is over, and what it still waited for."""
     what = f"{call.op} with {shown(call.model)}" if call.model else call.op
     return DeadlineExceeded(
-        f"{what} was not done within the {call.request.timeout:g} s that it had:"
+        f"{what} was not done within the {_rounded(call.request.timeout or 0.0)} s that it had:"
         f" it was still {call.state}",
         hint="give it more time: `devsynthctl --timeout S`, or the field `timeout` of the request",
     )
+
+
+def _rounded(seconds: float) -> str:
+    """Return *seconds* as a person gave them: a client sends what is left of them by then."""
+    return f"{seconds:.2g}" if seconds < 10 else f"{seconds:.0f}"  # noqa: PLR2004 - ten
 
 
 def _shutting_down() -> ShuttingDown:

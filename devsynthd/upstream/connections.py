@@ -150,6 +150,7 @@ class Connection(HTTPConnection):
     @property
     def is_quiet(self) -> bool:
         """Whether it is open and nothing has come: neither its end nor what nobody asked for."""
+        # What urllib3's `is_connected` does, without its layers: each generation waits for it.
         if self.sock is None:
             return False
         poll = select.poll()
